@@ -1,0 +1,47 @@
+// Reference: an image name, parsed and normalised.
+//
+// Purpose: the one place that knows the distribution reference grammar. "nginx" becomes
+// docker.io/library/nginx:latest, as the kubelet and containerd read it.
+// Thread-safety: a value. Errors: kInvalid with the reason.
+// Source: distribution/reference (grammar and normalisation), OCI distribution-spec "Pulling
+// manifests" (repository at most 255 characters, tag at most 128).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "image/digest.h"
+
+namespace tidemark::image {
+
+class Reference {
+ public:
+  // The whole grammar: domain with port, IPv6 in brackets, path components, tag, digest. Without a
+  // tag and a digest the tag is "latest". index.docker.io is docker.io.
+  static Result<Reference> parse(std::string_view text);
+
+  const std::string& registry() const { return registry_; }      // "docker.io", "host:5000"
+  const std::string& repository() const { return repository_; }  // "library/nginx"
+  const std::optional<std::string>& tag() const { return tag_; }
+  const std::optional<Digest>& digest() const { return digest_; }
+
+  // "docker.io/library/nginx:1.27" (with "@sha256:..." where there is a digest).
+  std::string str() const;
+  // The same without the digest: what a stamp is made of. Empty where there is no tag.
+  std::string tagged() const;
+  // Tag, else digest: the last path element of /v2/<repository>/manifests/<...>.
+  std::string manifest_name() const;
+
+  friend bool operator==(const Reference&, const Reference&) = default;
+
+ private:
+  Reference() = default;
+  std::string registry_;
+  std::string repository_;
+  std::optional<std::string> tag_;
+  std::optional<Digest> digest_;
+};
+
+}  // namespace tidemark::image

@@ -1,0 +1,56 @@
+// Where the API server is and who we are to it.
+//
+// Purpose: in-cluster and kubeconfig authentication as client-go does it: client certificate,
+// bearer token, token file (re-read, for bound service account tokens rotate), exec plugin.
+// Thread-safety: plain values. Errors: kInvalid naming file and key; kNotFound for a missing file.
+// Source: client-go tools/clientcmd/api/v1, KEP-541 (exec credential plugins), KEP-1205 (bound
+// tokens).
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "net/http.h"
+#include "net/tls.h"
+
+namespace tidemark::kube {
+
+struct ExecPlugin {
+  std::string api_version;  // client.authentication.k8s.io/v1 or /v1beta1
+  std::string command;
+  std::vector<std::string> args;
+  std::map<std::string, std::string> env;
+  bool provide_cluster_info = false;
+};
+
+struct ClusterConfig {
+  net::Url server;
+  std::string tls_server_name;  // "" for the URL's host
+  std::string ca_pem;           // the only roots trusted for the API server
+  bool insecure_skip_verify = false;
+  std::optional<net::KeyPair> client_pair;
+  std::string token;
+  std::filesystem::path token_file;
+  std::optional<ExecPlugin> exec;
+  std::string username;  // basic authentication is gone from Kubernetes; kept to say so
+  std::string default_namespace = "default";
+};
+
+// KUBERNETES_SERVICE_HOST/PORT and /var/run/secrets/kubernetes.io/serviceaccount. kNotFound where
+// the process does not run in a pod.
+Result<ClusterConfig> in_cluster_config();
+
+struct KubeconfigRequest {
+  std::filesystem::path path;  // "" for $KUBECONFIG (a list, merged), else ~/.kube/config
+  std::string context;         // "" for current-context
+};
+Result<ClusterConfig> kubeconfig(const KubeconfigRequest& request);
+
+// --kubeconfig or $KUBECONFIG if given, else in-cluster, else ~/.kube/config.
+Result<ClusterConfig> discover_config(const KubeconfigRequest& request);
+
+}  // namespace tidemark::kube

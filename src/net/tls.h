@@ -1,0 +1,74 @@
+// TLS contexts: what this process shows to others and whom it trusts.
+//
+// Purpose: the only place that sets protocol versions, ciphers and verification. TLS 1.2 is the
+// oldest version; renegotiation and compression are off.
+// Thread-safety: ServerCertificate::load may run beside accepts; contexts are immutable once made.
+// Ownership: contexts are shared_ptr<SSL_CTX>; a connection keeps the one it was made with.
+// Errors: kInvalid with OpenSSL's reason and the name of what did not load (never key bytes).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+
+struct ssl_ctx_st;
+
+namespace tidemark::net {
+
+struct KeyPair {
+  std::string certificate_pem;  // leaf first, then intermediates
+  std::string key_pem;
+};
+
+// The serving certificate of a Server, replaceable while it serves: each new connection takes the
+// newest one, connections that are open keep theirs.
+class ServerCertificate {
+ public:
+  // Checks that key and certificate belong together before it replaces anything.
+  Status load(const KeyPair& pair);
+  // nullptr until the first successful load.
+  std::shared_ptr<ssl_ctx_st> context() const { return context_.load(); }
+  // End of the leaf's validity; nullopt until loaded. For the certificate expiry metric.
+  std::optional<WallTime> not_after() const;
+
+ private:
+  std::atomic<std::shared_ptr<ssl_ctx_st>> context_;
+};
+
+// Follows a certificate and key file (a mounted Secret: ..data is a symlink that is swapped) and
+// loads every change into `target`. A pair that does not fit is logged and the old one stays.
+class CertificateFileWatcher {
+ public:
+  struct Files {
+    std::filesystem::path certificate;
+    std::filesystem::path key;
+  };
+  // The first load happens here and its failure is returned; afterwards failures are only logged.
+  static Result<std::unique_ptr<CertificateFileWatcher>> start(Files files,
+                                                               ServerCertificate& target,
+                                                               Logger log,
+                                                               std::chrono::milliseconds interval);
+
+ private:
+  CertificateFileWatcher() = default;
+  std::jthread thread_;
+};
+
+struct TrustOptions {
+  bool system_roots = true;            // the host's CA certificates (SSL_CERT_FILE and _DIR obeyed)
+  std::string ca_pem;                  // additional roots, or the only ones
+  std::optional<KeyPair> client_pair;  // shown where the server asks for it
+  bool insecure_skip_verify = false;   // only where a configuration says so explicitly
+};
+Result<std::shared_ptr<ssl_ctx_st>> make_client_context(const TrustOptions& options);
+
+}  // namespace tidemark::net

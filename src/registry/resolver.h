@@ -1,0 +1,48 @@
+// Resolver: reference -> digest. The interface that webhook and sweeper see.
+//
+// Purpose: HeadResolver asks a registry; CachingResolver answers many askers with one request.
+// Tests give programs a fake (tests/support/fake_resolver.h).
+// Thread-safety: resolve() may be called from many threads at once.
+// Source: OCI distribution-spec "Pulling manifests" (HEAD, Docker-Content-Digest).
+#pragma once
+
+#include <chrono>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "image/digest.h"
+#include "image/reference.h"
+#include "registry/credentials.h"
+
+namespace tidemark::registry {
+
+struct Query {
+  image::Reference reference;
+  // Tried in order; empty: anonymously. Only 401, 403 and 404 lead on to the next one.
+  std::vector<Credential> credentials;
+  // How old a cached answer may be; zero asks the registry (still one request for all who ask at
+  // the same time with the same credential).
+  std::chrono::milliseconds max_age{0};
+};
+
+struct Resolution {
+  image::Digest digest;           // of the index where the tag names an index
+  std::string media_type;         // of the manifest or index
+  std::string credential_source;  // which credential answered, "" for none
+  enum class Freshness { kFresh, kCached, kStale } freshness = Freshness::kFresh;
+};
+
+class Resolver {
+ public:
+  virtual ~Resolver() = default;
+  // Errors: kNotFound (no such tag), kUnauthorized, kForbidden (by the registry or by the address
+  // policy), kTooMany, kTimeout, kCanceled, kUnavailable, kTls, kInvalid (answer without a usable
+  // digest, schema 1). The message names reference and cause, never a credential.
+  virtual Result<Resolution> resolve(const Query& query, Deadline deadline,
+                                     std::stop_token stop = {}) = 0;
+};
+
+}  // namespace tidemark::registry

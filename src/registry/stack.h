@@ -1,0 +1,23 @@
+// make_resolver: the whole registry side of a program, put together once.
+//
+// Purpose: programs wire one object. Inside, from the outside in: CachingResolver (TTL, single
+// flight, negative entries, stale-if-error; key = reference + credential identity) -> HeadResolver
+// (challenges, token cache, HEAD, GET fallback) -> one net::HttpClient per trust domain.
+// Thread-safety: see resolver.h. Ownership: the caller keeps `metrics` and `clock` alive.
+// Errors: kInvalid where a registry's options cannot work (a CA that does not parse, a bad CIDR).
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "registry/options.h"
+#include "registry/resolver.h"
+
+namespace tidemark::registry {
+
+Result<std::unique_ptr<Resolver>> make_resolver(const ResolverOptions& options, const Clock& clock,
+                                                Metrics& metrics, Logger log);
+
+}  // namespace tidemark::registry

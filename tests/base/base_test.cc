@@ -1,0 +1,190 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <csignal>
+#include <latch>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/retry.h"
+#include "base/shutdown.h"
+#include "base/worker_pool.h"
+#include "support/fake_clock.h"
+
+namespace tidemark {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST(Error, WithinPutsTheContextFirstAndKeepsTheRest) {
+  Error error{.kind = ErrorKind::kTooMany,
+              .message = "slow down",
+              .http_status = 429,
+              .retry_after = milliseconds{1500}};
+  const Error outer = within("registry docker.io", error);
+  EXPECT_EQ(outer.message, "registry docker.io: slow down");
+  EXPECT_EQ(outer.kind, ErrorKind::kTooMany);
+  EXPECT_EQ(outer.http_status, 429);
+  EXPECT_EQ(outer.retry_after, milliseconds{1500});
+}
+
+TEST(Error, RetryableIsWhatTimeAloneCanMend) {
+  const std::set<ErrorKind> retryable = {ErrorKind::kConflict, ErrorKind::kTooMany,
+                                         ErrorKind::kGone, ErrorKind::kTimeout,
+                                         ErrorKind::kUnavailable};
+  std::set<std::string_view> names;
+  for (int i = 0; i <= static_cast<int>(ErrorKind::kInternal); ++i) {
+    const auto kind = static_cast<ErrorKind>(i);
+    const Error error{.kind = kind, .message = ""};
+    EXPECT_EQ(error.retryable(), retryable.contains(kind)) << to_string(kind);
+    names.insert(to_string(kind));
+  }
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(ErrorKind::kInternal) + 1) << "names repeat";
+}
+
+TEST(Clock, PrintsRfc3339InUtc) {
+  EXPECT_EQ(to_rfc3339(WallTime{}), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(to_rfc3339(WallTime{std::chrono::milliseconds{1'767'225'599'999}}),
+            "2025-12-31T23:59:59Z");
+  EXPECT_EQ(to_rfc3339(testing::FakeClock().wall_now()), "2026-01-01T00:00:00Z");
+}
+
+TEST(Deadline, IsNeverNegativeAndAPartNeverOutlivesTheWhole) {
+  const Deadline past = Deadline::at(std::chrono::steady_clock::now() - milliseconds{5});
+  EXPECT_TRUE(past.expired());
+  EXPECT_EQ(past.remaining(), milliseconds{0});
+  const Deadline whole = Deadline::after(milliseconds{50});
+  EXPECT_EQ(whole.at_most(std::chrono::hours{1}).point(), whole.point());
+  EXPECT_LT(Deadline::after(std::chrono::hours{1}).at_most(milliseconds{50}).remaining(),
+            milliseconds{51});
+}
+
+TEST(RetrySchedule, GrowsToItsMaximumAndStartsAgainAfterReset) {
+  RetrySchedule schedule({.initial = milliseconds{100}, .max = milliseconds{1000}, .factor = 2.0},
+                         7);
+  EXPECT_EQ(schedule.next(), milliseconds{100});
+  milliseconds longest{0};
+  for (int i = 0; i < 200; ++i) {
+    const milliseconds wait = schedule.next();
+    EXPECT_GE(wait, milliseconds{100});
+    EXPECT_LE(wait, milliseconds{1000});
+    longest = std::max(longest, wait);
+  }
+  EXPECT_GT(longest, milliseconds{900});
+  schedule.reset();
+  EXPECT_EQ(schedule.next(), milliseconds{100});
+}
+
+TEST(RetrySchedule, AServersRetryAfterWinsWhereItIsLonger) {
+  RetrySchedule schedule({.initial = milliseconds{10}, .max = milliseconds{10}, .factor = 2.0}, 1);
+  EXPECT_EQ(schedule.next(milliseconds{5000}), milliseconds{5000});
+  EXPECT_EQ(schedule.next(milliseconds{1}), milliseconds{10});
+}
+
+std::vector<std::string> logged(LogLevel level, const std::function<void(const Logger&)>& use) {
+  std::vector<std::string> lines;
+  use(Logger::to_sink(level, [&lines](std::string_view line) { lines.emplace_back(line); }));
+  return lines;
+}
+
+TEST(Log, WritesOneJsonObjectPerLine) {
+  const auto lines = logged(LogLevel::kInfo, [](const Logger& log) {
+    log.info("hello", {{"text", "a\"b\\c\nd"}, {"count", 3}, {"flag", true}, {"ratio", 0.5}});
+  });
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_TRUE(lines[0].starts_with(R"({"time":"20)")) << lines[0];
+  EXPECT_TRUE(lines[0].ends_with(
+      R"(Z","level":"info","msg":"hello","text":"a\"b\\c\u000ad","count":3,"flag":true,"ratio":0.5})"))
+      << lines[0];
+}
+
+TEST(Log, LeavesOutWhatIsBelowItsLevel) {
+  const auto lines = logged(LogLevel::kWarn, [](const Logger& log) {
+    log.debug("no");
+    log.info("no");
+    log.warn("yes");
+    log.error("yes");
+  });
+  EXPECT_EQ(lines.size(), 2U);
+  Logger::none().error("nowhere");
+}
+
+TEST(Log, NamesItsLevels) {
+  EXPECT_EQ(parse_log_level("debug"), LogLevel::kDebug);
+  EXPECT_EQ(parse_log_level("off"), LogLevel::kOff);
+  const auto wrong = parse_log_level("loud");
+  ASSERT_FALSE(wrong.has_value());
+  EXPECT_EQ(wrong.error().kind, ErrorKind::kInvalid);
+  EXPECT_NE(wrong.error().message.find("\"loud\""), std::string::npos);
+}
+
+TEST(JsonQuote, IsAlwaysValidUtf8) {
+  EXPECT_EQ(json_quote("grün €\xF0\x9F\x8C\x8A"), "\"grün €\xF0\x9F\x8C\x8A\"");
+  EXPECT_EQ(json_quote("a\xFF"), "\"a\xEF\xBF\xBD\"");
+  EXPECT_EQ(json_quote("\xC0\xAF"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\"") << "overlong form";
+  EXPECT_EQ(json_quote("\xED\xA0\x80").size(), 2 + std::size_t{9}) << "a lone surrogate";
+  EXPECT_EQ(json_quote("\xE2\x82"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\"") << "cut short";
+  EXPECT_EQ(json_quote(std::string_view("\0\x7f", 2)), R"("\u0000\u007f")");
+}
+
+TEST(Metrics, CountsAndExposesInTextFormat) {
+  Metrics metrics;
+  const CounterFamily family = metrics.counter("tidemark_things_total", "Things.");
+  family.with({{"kind", "a"}}).add();
+  family.with({{"kind", "a"}}).add(2);
+  metrics.counter("tidemark_things_total", "Things.").with({{"kind", "b"}}).add();
+  metrics.gauge("tidemark_level", "Level.").with().set(4);
+  metrics.histogram("tidemark_seconds", "Seconds.", latency_bounds_seconds()).with().observe(0.003);
+  EXPECT_EQ(family.with({{"kind", "a"}}).value(), 3);
+
+  const std::string text = metrics.expose();
+  EXPECT_NE(text.find("# TYPE tidemark_things_total counter"), std::string::npos);
+  EXPECT_NE(text.find("tidemark_things_total{kind=\"a\"} 3"), std::string::npos);
+  EXPECT_NE(text.find("tidemark_things_total{kind=\"b\"} 1"), std::string::npos);
+  EXPECT_NE(text.find("tidemark_level 4"), std::string::npos);
+  EXPECT_NE(text.find("tidemark_seconds_bucket{le=\"0.005\"} 1"), std::string::npos);
+}
+
+TEST(Shutdown, ASignalRequestsTheStop) {
+  ShutdownSignal shutdown;
+  EXPECT_FALSE(shutdown.token().stop_requested());
+  // Blocked in this thread and taken by the waiting thread, as in a real program.
+  ASSERT_EQ(kill(getpid(), SIGTERM), 0);
+  shutdown.wait();
+  EXPECT_TRUE(shutdown.token().stop_requested());
+}
+
+TEST(Shutdown, SleepEndsEarlyWhenAStopIsRequested) {
+  std::stop_source stop;
+  EXPECT_TRUE(sleep_for(milliseconds{1}, stop.get_token()));
+  stop.request_stop();
+  EXPECT_FALSE(sleep_for(std::chrono::hours{1}, stop.get_token()));
+}
+
+TEST(WorkerPool, RunsWhatIsQueuedAndRefusesWhatIsTooMuch) {
+  std::atomic<int> ran{0};
+  {
+    std::latch started{1};
+    std::latch release{1};
+    WorkerPool pool(1, 2);
+    ASSERT_TRUE(pool.submit([&] {
+      started.count_down();
+      release.wait();
+      ++ran;
+    }));
+    started.wait();
+    EXPECT_TRUE(pool.submit([&] { ++ran; }));
+    EXPECT_TRUE(pool.submit([&] { ++ran; }));
+    EXPECT_FALSE(pool.submit([&] { ++ran; })) << "the queue holds two";
+    release.count_down();
+  }
+  EXPECT_EQ(ran, 3) << "the destructor runs what was accepted";
+}
+
+}  // namespace
+}  // namespace tidemark
