@@ -1,0 +1,121 @@
+// FakeResolver: a registry::Resolver that answers by script and records what it was asked.
+//
+//   FakeResolver resolver;
+//   resolver.serve("registry.test/app:1", fake_digest('a'));
+//   ... code under test ...
+//   resolver.serve("registry.test/app:1", fake_digest('b'));  // the tag moves
+//   EXPECT_EQ(resolver.calls_for("registry.test/app:1"), 2U);
+//
+// Names are normalised as images are: "nginx" and "docker.io/library/nginx:latest" are one. What no
+// script names is kNotFound. An expired deadline answers kTimeout and a requested stop kCanceled,
+// as the real resolvers do. Thread-safety: all of it; a function given to answer() runs without the
+// lock, so that it may block (on a latch) while others ask.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "image/digest.h"
+#include "image/reference.h"
+#include "registry/resolver.h"
+
+namespace tidemark::testing {
+
+// "sha256:" and 64 times `hex` (one of 0-9, a-f).
+inline image::Digest fake_digest(char hex) {
+  return image::Digest::parse("sha256:" + std::string(64, hex)).value();
+}
+
+class FakeResolver final : public registry::Resolver {
+ public:
+  using Answer = std::function<Result<registry::Resolution>(
+      const registry::Query& query, Deadline deadline, const std::stop_token& stop)>;
+
+  static constexpr std::string_view kIndexMediaType = "application/vnd.oci.image.index.v1+json";
+
+  // From now on `name` resolves to `digest`; its credential_source is that of the first credential.
+  void serve(std::string_view name, image::Digest digest) {
+    answer(name, [digest = std::move(digest)](const registry::Query& query, Deadline,
+                                              const std::stop_token&) {
+      return registry::Resolution{
+          .digest = digest,
+          .media_type = std::string(kIndexMediaType),
+          .credential_source = query.credentials.empty() ? "" : query.credentials.front().source};
+    });
+  }
+  // From now on `name` fails with `error`.
+  void refuse(std::string_view name, Error error) {
+    answer(name,
+           [error = std::move(error)](const registry::Query&, Deadline, const std::stop_token&)
+               -> Result<registry::Resolution> { return tidemark::fail(error); });
+  }
+  void refuse(std::string_view name, ErrorKind kind, std::string message) {
+    refuse(name, Error{.kind = kind, .message = std::move(message)});
+  }
+  // From now on `function` answers for `name`.
+  void answer(std::string_view name, Answer function) {
+    const std::string key = normalise(name);
+    const std::lock_guard lock(mutex_);
+    answers_.insert_or_assign(key, std::move(function));
+  }
+  // From now on nothing is known of `name`.
+  void forget(std::string_view name) {
+    const std::string key = normalise(name);
+    const std::lock_guard lock(mutex_);
+    answers_.erase(key);
+  }
+
+  // Every query so far, in the order in which they came.
+  std::vector<registry::Query> calls() const {
+    const std::lock_guard lock(mutex_);
+    return calls_;
+  }
+  std::size_t calls_for(std::string_view name) const {
+    const std::string key = normalise(name);
+    const std::lock_guard lock(mutex_);
+    std::size_t count = 0;
+    for (const registry::Query& call : calls_) count += call.reference.str() == key ? 1U : 0U;
+    return count;
+  }
+  void clear_calls() {
+    const std::lock_guard lock(mutex_);
+    calls_.clear();
+  }
+
+  Result<registry::Resolution> resolve(const registry::Query& query, Deadline deadline,
+                                       std::stop_token stop = {}) override {
+    const std::string key = query.reference.str();
+    Answer function;
+    {
+      const std::lock_guard lock(mutex_);
+      calls_.push_back(query);
+      if (const auto found = answers_.find(key); found != answers_.end()) function = found->second;
+    }
+    if (stop.stop_requested()) return tidemark::fail(ErrorKind::kCanceled, key + ": canceled");
+    if (deadline.expired()) return tidemark::fail(ErrorKind::kTimeout, key + ": timed out");
+    if (!function) {
+      return tidemark::fail(Error{
+          .kind = ErrorKind::kNotFound, .message = key + ": manifest unknown", .http_status = 404});
+    }
+    return function(query, deadline, stop);
+  }
+
+ private:
+  static std::string normalise(std::string_view name) {
+    return image::Reference::parse(name).value().str();
+  }
+
+  mutable std::mutex mutex_;
+  std::map<std::string, Answer, std::less<>> answers_;
+  std::vector<registry::Query> calls_;
+};
+
+}  // namespace tidemark::testing
