@@ -1,0 +1,56 @@
+// Config: the one YAML file that both programs read, as plain values.
+//
+// Purpose: every setting of a program has its default, its name and its check here. Flags override
+// it (webhook/options, sweeper/options); ${ENV} is substituted (an unset variable is an error, $${
+// stands for ${); an unknown or repeated key is an error that names file, line and key.
+// Thread-safety: values. Errors: kInvalid ("config.yaml:12: unknown key \"registrys\"").
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "registry/options.h"
+#include "workload/settings.h"
+
+namespace tidemark::config {
+
+struct WebhookConfig {
+  std::string listen = ":8443";
+  std::chrono::milliseconds deadline{2000};  // below the manifests' timeoutSeconds: 3
+  bool require = false;                      // deny instead of admitting unstamped
+  bool pin_on_rollback = true;               // stamp contract, rule 5
+  bool read_secrets = true;                  // false: a mode with no access to Secrets at all
+};
+
+struct SweeperConfig {
+  std::chrono::milliseconds interval{60'000};
+  std::vector<std::string> namespaces;  // empty: all
+  std::size_t check_concurrency = 16;   // registry requests under way at once
+};
+
+struct Config {
+  LogLevel log_level = LogLevel::kInfo;
+  std::string ops_listen = ":8080";
+  WebhookConfig webhook;
+  SweeperConfig sweeper;
+  workload::Settings defaults;  // of user-set keys: sweep, mode, stamp, ...
+  registry::ResolverOptions registries;
+};
+
+// How a ${NAME} is looked up; the programs pass getenv.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+
+Result<Config> parse_config(std::string_view yaml, std::string_view file_name,
+                            const Environment& environment);
+Result<Config> load_config(const std::filesystem::path& file, const Environment& environment);
+// std::getenv, read once per call: for programs before they start threads.
+Environment process_environment();
+
+}  // namespace tidemark::config

@@ -1,0 +1,46 @@
+// The annotation keys of design section 2: the public format, versioned, never broken.
+//
+// Thread-safety: constants and pure functions. Specification for users: deploy/README.md.
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace tidemark::workload {
+
+using StringMap = std::map<std::string, std::string>;
+
+// On the pod template.
+inline constexpr std::string_view kStampPrefix = "digest.tidemark.dev/";
+inline constexpr std::string_view kVolumeStampPrefix = "volume-digest.tidemark.dev/";
+
+// On the workload's own metadata, written by Tidemark alone.
+inline constexpr std::string_view kHistoryKey = "tidemark.dev/history";
+inline constexpr std::string_view kHeldKey = "tidemark.dev/held";
+inline constexpr std::string_view kUnstampedKey = "tidemark.dev/unstamped";
+inline constexpr std::string_view kBaselineKey = "tidemark.dev/baseline";
+inline constexpr std::array kWrittenKeys = {kHistoryKey, kHeldKey, kUnstampedKey, kBaselineKey};
+// Kubernetes' own key; ours only while its value begins with kChangeCausePrefix.
+inline constexpr std::string_view kChangeCauseKey = "kubernetes.io/change-cause";
+inline constexpr std::string_view kChangeCausePrefix = "tidemark: ";
+
+// Set by users, on a workload or its namespace, as annotation or label.
+inline constexpr std::string_view kSweepKey = "tidemark.dev/sweep";
+inline constexpr std::string_view kModeKey = "tidemark.dev/mode";
+inline constexpr std::string_view kStampKey = "tidemark.dev/stamp";
+inline constexpr std::string_view kHoldKey = "tidemark.dev/hold";
+inline constexpr std::string_view kWindowKey = "tidemark.dev/window";
+inline constexpr std::string_view kCooldownKey = "tidemark.dev/cooldown";
+inline constexpr std::string_view kIgnoreContainersKey = "tidemark.dev/ignore-containers";
+
+// Kubernetes' bound on the keys and values of one object's annotations together
+// (k8s.io/apimachinery pkg/api/validation TotalAnnotationSizeLimitB).
+inline constexpr std::size_t kMaxAnnotationsBytes = std::size_t{256} * 1024;
+
+bool is_stamp_key(std::string_view key);    // either stamp prefix
+bool is_written_key(std::string_view key);  // one of kWrittenKeys
+std::size_t annotations_bytes(const StringMap& annotations);
+
+}  // namespace tidemark::workload

@@ -1,0 +1,40 @@
+// JsonPatch: RFC 6902 operations, written in order.
+//
+// Purpose: the only writer of patches, for admission answers and for the sweeper's rolls.
+// Thread-safety: a value. Errors: none; values are JSON text that the caller made (json_quote for
+// strings).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "workload/annotations.h"
+
+namespace tidemark::workload {
+
+// One reference token of a JSON pointer, with ~ and / escaped (RFC 6901, 3).
+std::string escape_pointer_token(std::string_view token);
+
+class JsonPatch {
+ public:
+  void add(std::string_view pointer, std::string_view json_value);
+  void replace(std::string_view pointer, std::string_view json_value);
+  void remove(std::string_view pointer);
+  void test(std::string_view pointer, std::string_view json_value);
+
+  // Brings the string map at `pointer` (annotations) from `current` to `wanted` with the fewest
+  // operations. `map_exists`: the map is there (an empty one counts); `parent_exists`: so is the
+  // object that holds it.
+  void change_map(std::string_view pointer, bool parent_exists, bool map_exists,
+                  const StringMap& current, const StringMap& wanted);
+
+  bool empty() const { return operations_.empty(); }
+  // "[{...},...]"
+  std::string str() const;
+
+ private:
+  void append(std::string_view op, std::string_view pointer, std::string_view json_value);
+  std::string operations_;
+};
+
+}  // namespace tidemark::workload

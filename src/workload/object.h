@@ -1,0 +1,108 @@
+// Object: a workload as plain values, read once from its JSON.
+//
+// Purpose: what stamping and sweeping need to know of a Deployment, CronJob, Pod, ... and nothing
+// more. Unknown fields are skipped; the template's bytes are compared by bare_template.h.
+// Thread-safety: values; parse_object uses a parser of its own per thread. Ownership: copies, no
+// view into the JSON. Errors: kInvalid naming the JSON path.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "image/reference.h"
+#include "workload/annotations.h"
+#include "workload/kind.h"
+
+namespace tidemark::workload {
+
+enum class SlotType { kContainer, kInitContainer, kImageVolume };
+
+// One place in a pod template that names an image. Container and init container names are unique
+// together; volumes have a name space of their own, hence their own stamp prefix.
+struct Slot {
+  SlotType type = SlotType::kContainer;
+  std::string name;
+  std::string image;          // as written
+  std::string pull_policy;    // as written, "" where absent
+  std::string image_pointer;  // JSON pointer from the object's root to the image string
+
+  std::string stamp_key() const;
+  // "app" or "volume/data": how history, held and unstamped name the slot.
+  std::string id() const;
+};
+
+// What a slot's image asks of us.
+struct SlotImage {
+  enum class Kind {
+    kTag,        // has a tag and no digest: stamped
+    kDigest,     // given by digest: nothing can move
+    kLeftAlone,  // empty, or "auto" (Istio injection templates)
+    kUnreadable  // not an image name: admitted, with a warning
+  } kind = Kind::kLeftAlone;
+  std::optional<image::Reference> reference;  // for kTag and kDigest
+  std::string problem;                        // for kUnreadable
+};
+SlotImage read_slot_image(std::string_view image);
+
+// The imagePullPolicy that the kubelet will apply: the written one, else Always for the tag latest
+// (written or implied) and IfNotPresent for all others (API defaulting of core/v1).
+std::string effective_pull_policy(const Slot& slot);
+
+struct PodTemplate {
+  bool has_metadata = false;     // "metadata" is an object (not absent, not null)
+  bool has_annotations = false;  // "annotations" is an object
+  StringMap annotations;
+  StringMap labels;
+  std::vector<Slot> slots;  // init containers, containers, image volumes, each in order
+  std::vector<std::string> image_pull_secrets;
+  std::string service_account;  // "" where absent: "default"
+};
+
+struct Owner {
+  std::string api_version;
+  std::string kind;
+  std::string name;
+  std::string uid;
+};
+
+// metadata.managedFields, as far as rule 5 of the stamp contract needs it: who applied a stamp.
+struct ManagedEntry {
+  std::string manager;
+  std::string operation;                // "Apply" or "Update"
+  std::vector<std::string> stamp_keys;  // template stamps in its fieldsV1
+};
+
+struct Object {
+  Kind kind;
+  std::string ns;
+  std::string name;  // may be "" on CREATE with generateName
+  std::string generate_name;
+  std::string uid;
+  std::string resource_version;
+  std::int64_t generation = 0;
+  bool deleting = false;  // metadata.deletionTimestamp is set
+  bool has_annotations = false;
+  StringMap annotations;
+  StringMap labels;
+  std::optional<Owner> controller;  // the ownerReference with controller: true
+  std::vector<ManagedEntry> managed;
+  PodTemplate pod_template;
+
+  // Of the rollout, for the sweeper; absent fields keep their API defaults.
+  bool paused = false;                    // Deployment spec.paused
+  std::string update_strategy;            // spec.updateStrategy.type or spec.strategy.type
+  std::optional<std::int64_t> partition;  // StatefulSet spec.updateStrategy.rollingUpdate.partition
+};
+
+// `json`: one object. `kind` says where the template is. A List's items lack apiVersion and kind,
+// hence they are not read from the JSON.
+Result<Object> parse_object(std::string_view json, const Kind& kind);
+
+// Slots by stamp key; nullptr where there is none.
+const Slot* find_slot(const PodTemplate& pod_template, std::string_view stamp_key);
+
+}  // namespace tidemark::workload

@@ -1,0 +1,68 @@
+// Records: the JSON that Tidemark keeps on a workload's own metadata (design section 2).
+//
+// Purpose: the only reader and writer of tidemark.dev/history, held, unstamped and baseline.
+// Readers are lenient: what does not parse counts as empty (the user may have edited it), entries
+// with missing parts are dropped. Writers are deterministic: same records, same bytes.
+// Thread-safety: values. Slots are named by Slot::id().
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "image/digest.h"
+#include "workload/stamp.h"
+
+namespace tidemark::workload {
+
+// The reasons that a history entry can give.
+inline constexpr std::string_view kWhyCreated = "created";
+inline constexpr std::string_view kWhyEdited = "edited";
+inline constexpr std::string_view kWhyMoved = "moved";
+inline constexpr std::string_view kWhyRolledBack = "rolled-back";
+inline constexpr std::string_view kWhyAdopted = "adopted";
+
+struct HistoryEntry {
+  std::string time;  // RFC 3339, UTC
+  std::string slot;
+  std::string from;  // stamp value, "" where there was none
+  std::string to;    // stamp value
+  std::string why;
+  std::string by;  // user name of the request, or "tidemark-sweeper"
+  friend bool operator==(const HistoryEntry&, const HistoryEntry&) = default;
+};
+
+inline constexpr std::size_t kMaxHistoryEntries = 10;
+
+// Newest first.
+std::vector<HistoryEntry> parse_history(std::string_view json);
+// `newer` (newest first) before `older`, cut to kMaxHistoryEntries.
+std::vector<HistoryEntry> push_history(std::vector<HistoryEntry> newer,
+                                       const std::vector<HistoryEntry>& older);
+std::string dump_history(const std::vector<HistoryEntry>& entries);
+// True where some entry of `slot` names this digest, in from or to.
+bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view slot,
+                   const image::Digest& digest);
+
+struct Hold {
+  image::Digest digest;
+  std::string reason;
+  std::string since;  // RFC 3339
+  friend bool operator==(const Hold&, const Hold&) = default;
+};
+using Held = std::map<std::string, std::vector<Hold>>;  // by slot
+Held parse_held(std::string_view json);
+std::string dump_held(const Held& held);  // "" where nothing is held
+bool is_held(const Held& held, std::string_view slot, const image::Digest& digest);
+
+using Unstamped = std::map<std::string, std::string>;  // slot -> reason
+Unstamped parse_unstamped(std::string_view json);
+std::string dump_unstamped(const Unstamped& unstamped);  // "" where empty
+
+using Baseline = std::map<std::string, Stamp>;  // slot -> stamp
+Baseline parse_baseline(std::string_view json);
+std::string dump_baseline(const Baseline& baseline);  // "" where empty
+
+}  // namespace tidemark::workload

@@ -1,0 +1,50 @@
+// Settings: what users asked for on a workload or its namespace.
+//
+// Purpose: the one reader of the user-set keys. Order: workload annotation, workload label,
+// namespace annotation, namespace label, the program's default; hold on any level holds.
+// Thread-safety: values. Errors: an unknown value is not applied but told in `problems` (warnings
+// at admission, `explain` at the sweeper): the next level decides.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "workload/annotations.h"
+#include "workload/object.h"
+
+namespace tidemark::workload {
+
+enum class SweepMode { kRoll, kReport, kOff };
+enum class StampMode { kAnnotate, kPin };
+
+std::string_view to_string(SweepMode mode);
+std::string_view to_string(StampMode mode);
+
+struct Settings {
+  SweepMode sweep = SweepMode::kReport;
+  StampMode mode = StampMode::kAnnotate;
+  bool stamp = true;
+  bool hold = false;
+  std::chrono::seconds cooldown{0};
+  std::string window;                        // read by the planner
+  std::set<std::string> ignored_containers;  // neither stamped nor swept
+};
+
+// A namespace's own metadata; empty where it is not known.
+struct NamespaceMeta {
+  StringMap annotations;
+  StringMap labels;
+};
+
+struct EffectiveSettings {
+  Settings settings;
+  std::vector<std::string> problems;  // "tidemark.dev/mode: unknown value \"pinn\" (annotate, pin)"
+};
+
+EffectiveSettings effective_settings(const Object& workload, const NamespaceMeta& ns,
+                                     const Settings& defaults);
+
+}  // namespace tidemark::workload

@@ -1,0 +1,52 @@
+// Stamp: "docker.io/library/nginx:1.27@sha256:<64 hex>", the value of a stamp annotation.
+//
+// Purpose: its only reader and writer. Same input gives the same bytes: no times, no host names.
+// Thread-safety: a value. Errors: kInvalid.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "image/digest.h"
+#include "image/reference.h"
+#include "workload/object.h"
+
+namespace tidemark::workload {
+
+class Stamp {
+ public:
+  // `tagged` must have a tag; a digest in it is ignored.
+  static Stamp make(const image::Reference& tagged, image::Digest digest);
+  // Only the canonical form is a stamp: normalised reference with tag and digest.
+  static Result<Stamp> parse(std::string_view text);
+
+  std::string str() const;                              // the annotation's value
+  std::string reference() const { return reference_; }  // "docker.io/library/nginx:1.27"
+  const image::Digest& digest() const { return digest_; }
+  // True where this stamp speaks of the same normalised repository and tag as `reference`.
+  bool is_for(const image::Reference& reference) const;
+
+  friend bool operator==(const Stamp&, const Stamp&) = default;
+
+ private:
+  Stamp(std::string reference, image::Digest digest)
+      : reference_(std::move(reference)), digest_(std::move(digest)) {}
+  std::string reference_;
+  image::Digest digest_;
+};
+
+// The well-formed stamps among a template's annotations, by stamp key. A malformed value is as if
+// it were not there.
+std::map<std::string, Stamp> read_stamps(const StringMap& template_annotations);
+
+// Pin mode and rollback: the image as Tidemark writes it, "<image as written>@<digest>". The
+// written text keeps its form (nginx:1.27@sha256:..., never docker.io/library/nginx:...).
+std::string pinned_image(std::string_view written, const image::Digest& digest);
+// The image as its owner wrote it, if `image` is a pin that Tidemark made: its value normalised
+// equals `old_stamp`. Otherwise nullopt: the digest is the owner's own.
+std::optional<std::string> unpinned_image(std::string_view image, const Stamp& old_stamp);
+
+}  // namespace tidemark::workload
