@@ -1,7 +1,9 @@
 // Reference: an image name, parsed and normalised.
 //
 // Purpose: the one place that knows the distribution reference grammar. "nginx" becomes
-// docker.io/library/nginx:latest, as the kubelet and containerd read it.
+// docker.io/library/nginx:latest, as the kubelet and containerd read it. Stricter than they are in
+// one point: a first element that looks like a host but is none ("foo_bar.com/app") is refused,
+// where they go on with an empty registry.
 // Thread-safety: a value. Errors: kInvalid with the reason.
 // Source: distribution/reference (grammar and normalisation), OCI distribution-spec "Pulling
 // manifests" (repository at most 255 characters, tag at most 128).
@@ -31,7 +33,9 @@ class Reference {
   std::string str() const;
   // The same without the digest: what a stamp is made of. Empty where there is no tag.
   std::string tagged() const;
-  // Tag, else digest: the last path element of /v2/<repository>/manifests/<...>.
+  // Tag, else digest: the last path element of /v2/<repository>/manifests/<...>. Where both are
+  // given the kubelet and containerd pull by the digest and ignore the tag, so such a slot needs no
+  // resolving; who asks a registry with both wants to know where the tag points now.
   std::string manifest_name() const;
 
   friend bool operator==(const Reference&, const Reference&) = default;
