@@ -3,15 +3,17 @@
 // Purpose: an image name is attacker-chosen, and the HEAD for it is sent by us (SSRF). Loopback,
 // link-local (the metadata services), unspecified, multicast and IPv4-mapped forms of these are
 // refused unless configured; private ranges are allowed by default, for registries live there.
+// So are IPv6 forms that a gateway turns into one of these (NAT64, 6to4, IPv4-compatible), and the
+// metadata services that live outside the link-local ranges.
 // The connection goes to the very address that was checked, with no second lookup.
 // Thread-safety: immutable after construction. Source: RFC 6890, RFC 4291, design section 9.
 #pragma once
 
-#include <array>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "net/cidr.h"
 
 struct sockaddr;
 
@@ -25,6 +27,7 @@ class AddressPolicy {
     std::vector<std::string> allowed_cidrs;  // exceptions from every refusal: "10.0.0.0/8"
     std::vector<std::string> denied_cidrs;   // e.g. the API server's own addresses; wins over all
   };
+  // kInvalid names a CIDR that cannot be read.
   static Result<AddressPolicy> make(const Options& options);
   // No rule at all: for the API server's client, whose address comes from our own configuration.
   static AddressPolicy unrestricted();
@@ -33,10 +36,8 @@ class AddressPolicy {
   Status check(const sockaddr& address) const;
 
  private:
-  struct Cidr {
-    std::array<unsigned char, 16> bytes{};  // IPv4 as IPv4-mapped
-    unsigned prefix_bits = 128;
-  };
+  AddressPolicy() = default;
+
   bool unrestricted_ = false;
   bool allow_loopback_ = false;
   bool allow_private_ = true;

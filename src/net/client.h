@@ -1,4 +1,4 @@
-// The HTTP(S) client: keep-alive pool per host, one deadline per request, bounded bodies.
+// The HTTP(S) client: keep-alive pool per host, one deadline per request, bounded answers.
 //
 // Purpose: HttpClient over real sockets. One client is one trust domain (roots, client certificate,
 // proxy, address policy); registry/ and kube/ make one per configured registry or API server.
@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,18 +20,35 @@
 
 namespace tidemark::net {
 
-// Where a request goes first (RFC 9110, 7.3.2): HTTP(S)_PROXY and NO_PROXY in the usual forms
-// (host, .suffix, *.suffix, host:port, CIDR, *). https:// targets use CONNECT.
+// Where a request goes first (RFC 9110, 7.3.2 and 9.3.6), by the rules of Go's httpproxy, which are
+// the ones that users of Kubernetes know: https:// targets are reached through CONNECT, http://
+// targets by an absolute-form request. The proxy itself is spoken to in plain HTTP; an https://
+// proxy is refused. The address policy does not apply to the proxy, which we configured, but a
+// target that is a literal address is checked before the proxy hears of it.
+struct Proxy {
+  Url url;                    // only host and port are used
+  std::string authorization;  // the Proxy-Authorization value, or empty
+};
+
 struct ProxyOptions {
-  std::optional<Url> http_proxy;
-  std::optional<Url> https_proxy;
-  std::string proxy_authorization;  // the whole header value, or empty
+  std::optional<Proxy> http;   // for http:// targets
+  std::optional<Proxy> https;  // for https:// targets
+  // Targets that are reached directly: "example.com" (and its subdomains), ".example.com" and
+  // "*.example.com" (subdomains only), an address, a CIDR (for literal addresses; names are not
+  // looked up for it), each but the CIDR with ":port" if wanted, or "*". localhost and literal
+  // loopback addresses are always reached directly.
   std::vector<std::string> no_proxy;
-  // From the process environment, upper and lower case names (HTTP_PROXY only in lower case where
-  // REQUEST_METHOD is set: httpoxy). kInvalid names the variable.
+
+  // From HTTP_PROXY, HTTPS_PROXY and NO_PROXY; the lower case name is asked where the upper case
+  // one is not set. HTTP_PROXY is not read where REQUEST_METHOD is set (httpoxy). Scheme and port
+  // may be left out, user:password@ becomes Basic authorization. kInvalid names the variable.
   static Result<ProxyOptions> from_environment();
-  // The proxy for `url`, or nullptr for a direct connection.
-  const Url* select(const Url& url) const;
+  // The same from any source of variables: "" means not set.
+  using Variables = std::function<std::string(const std::string& name)>;
+  static Result<ProxyOptions> from(const Variables& variables);
+
+  // The proxy for `url`, or nullptr for a direct connection. It lives as long as these options.
+  const Proxy* select(const Url& url) const;
 };
 
 struct ClientOptions {
@@ -39,8 +57,8 @@ struct ClientOptions {
   AddressPolicy addresses = AddressPolicy::unrestricted();
   std::string user_agent;                           // "tidemark/0.1.0 (webhook)"
   std::chrono::milliseconds connect_timeout{3000};  // lookup + connect + TLS, within the deadline
-  std::size_t max_idle_per_host = 8;
-  std::chrono::milliseconds idle_timeout{60'000};
+  std::size_t max_idle_per_host = 8;                // connections kept for the next request
+  std::chrono::milliseconds idle_timeout{60'000};   // below the 90 s of the API server
 };
 
 // The real client. Errors: kInvalid where trust options do not load.
