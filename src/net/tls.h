@@ -7,11 +7,10 @@
 // Errors: kInvalid with OpenSSL's reason and the name of what did not load (never key bytes).
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <filesystem>
-#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -36,16 +35,22 @@ class ServerCertificate {
   // Checks that key and certificate belong together before it replaces anything.
   Status load(const KeyPair& pair);
   // nullptr until the first successful load.
-  std::shared_ptr<ssl_ctx_st> context() const { return context_.load(); }
+  std::shared_ptr<ssl_ctx_st> context() const;
   // End of the leaf's validity; nullopt until loaded. For the certificate expiry metric.
   std::optional<WallTime> not_after() const;
 
  private:
-  std::atomic<std::shared_ptr<ssl_ctx_st>> context_;
+  // A lock a connection, taken for a pointer's copy: libstdc++ 12's atomic<shared_ptr> locks as
+  // well, in a way that ThreadSanitizer cannot follow.
+  mutable std::mutex mutex_;
+  std::shared_ptr<ssl_ctx_st> context_;
+  std::optional<WallTime> not_after_;
 };
 
 // Follows a certificate and key file (a mounted Secret: ..data is a symlink that is swapped) and
 // loads every change into `target`. A pair that does not fit is logged and the old one stays.
+// It reads both files each `interval` and compares bytes: a few KiB, and no swap, rename or write
+// in place can be missed, as it can by watching one inode.
 class CertificateFileWatcher {
  public:
   struct Files {
@@ -53,6 +58,7 @@ class CertificateFileWatcher {
     std::filesystem::path key;
   };
   // The first load happens here and its failure is returned; afterwards failures are only logged.
+  // `target` must outlive the watcher.
   static Result<std::unique_ptr<CertificateFileWatcher>> start(Files files,
                                                                ServerCertificate& target,
                                                                Logger log,
