@@ -1,0 +1,35 @@
+// Answers: what the registries said in one sweep.
+//
+// Purpose: the value that check makes and plan reads. An answer belongs to a reference and to the
+// place that its credentials come from: a workload never learns what only another's secret may see.
+// Thread-safety: a value.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+#include "image/digest.h"
+#include "image/reference.h"
+
+namespace tidemark::sweeper {
+
+class Answers {
+ public:
+  void put(const image::Reference& reference, const std::string& pull_source,
+           Result<image::Digest> answer) {
+    answers_.insert_or_assign({reference.tagged(), pull_source}, std::move(answer));
+  }
+  // nullptr: not asked in this sweep.
+  const Result<image::Digest>* find(const image::Reference& reference,
+                                    const std::string& pull_source) const {
+    const auto found = answers_.find({reference.tagged(), pull_source});
+    return found == answers_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  std::map<std::pair<std::string, std::string>, Result<image::Digest>> answers_;
+};
+
+}  // namespace tidemark::sweeper

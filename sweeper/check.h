@@ -1,0 +1,37 @@
+// check: one question for each unique (reference, credentials), however many workloads share it.
+//
+// Purpose: stage 2 of a sweep. Bounded concurrency and time; registries take turns, so that a slow
+// one delays mostly its own references (budgets and circuit breakers are the resolver's). Only a
+// fresh answer counts: an old one that stands in for a failure is an error here. Thread-safety: a
+// free function over thread-safe interfaces. Errors: in the answers. Source: design section 4 (2,
+// 5).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <stop_token>
+#include <vector>
+
+#include "kube/api.h"
+#include "registry/resolver.h"
+#include "sweeper/answers.h"
+#include "sweeper/tracked.h"
+
+namespace tidemark::sweeper {
+
+struct CheckOptions {
+  std::size_t concurrency = 16;
+  std::chrono::milliseconds one{15'000};     // one reference, with its token and its credentials
+  std::chrono::milliseconds whole{120'000};  // all of them
+};
+
+struct CheckResult {
+  Answers answers;
+  std::size_t asked = 0;   // unique questions
+  std::size_t failed = 0;  // of these without a good answer
+};
+
+CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
+                  kube::Api& api, const CheckOptions& options, std::stop_token stop = {});
+
+}  // namespace tidemark::sweeper

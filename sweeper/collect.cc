@@ -1,0 +1,117 @@
+#include "sweeper/collect.h"
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+namespace tidemark::sweeper {
+namespace {
+
+using nlohmann::json;
+
+workload::StringMap strings_of(const json& metadata, const char* key) {
+  workload::StringMap out;
+  const auto found = metadata.find(key);
+  if (found == metadata.end() || !found->is_object()) return out;
+  for (const auto& [name, value] : found->items()) {
+    if (value.is_string()) out.emplace(name, value.get<std::string>());
+  }
+  return out;
+}
+
+std::string string_of(const json& metadata, const char* key) {
+  const auto found = metadata.find(key);
+  return found != metadata.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// metadata of an object that may be anything; an empty object where it has none.
+json metadata_of(std::string_view text) {
+  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return json::object();
+  const auto found = object.find("metadata");
+  return found != object.end() && found->is_object() ? *found : json::object();
+}
+
+void add_namespace(Namespaces& namespaces, std::string_view text) {
+  const json metadata = metadata_of(text);
+  namespaces.insert_or_assign(
+      string_of(metadata, "name"),
+      workload::NamespaceMeta{strings_of(metadata, "annotations"), strings_of(metadata, "labels")});
+}
+
+// Namespaces that are named are read by name: a sweeper of two namespaces needs no right to list.
+Result<Namespaces> read_namespaces(kube::Api& api, const Selection& selection, Deadline deadline,
+                                   const std::stop_token& stop) {
+  Namespaces namespaces;
+  for (const std::string& name : selection.namespaces) {
+    const auto text = api.get(kube::resource_path("v1", "namespaces", "", name), deadline, stop);
+    if (!text) return fail(within("namespace " + name, text.error()));
+    add_namespace(namespaces, *text);
+  }
+  if (!selection.namespaces.empty()) return namespaces;
+  const auto listed = api.list(
+      kube::resource_path("v1", "namespaces"), {},
+      [&namespaces](std::string_view text) -> Status {
+        add_namespace(namespaces, text);
+        return {};
+      },
+      deadline, stop);
+  if (!listed) return fail(within("listing namespaces", listed.error()));
+  return namespaces;
+}
+
+void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns,
+               const Selection& selection, const workload::Settings& defaults, Collection& out,
+               const std::stop_token& stop) {
+  const auto take = [&](std::string_view text) -> Status {
+    const auto object = workload::parse_object(text, kind);
+    if (!object) {
+      const json metadata = metadata_of(text);
+      out.problems.push_back({.ns = string_of(metadata, "namespace"),
+                              .what = kind.kind + "/" + string_of(metadata, "name"),
+                              .error = object.error()});
+      return {};
+    }
+    if (auto tracked = track_unless_skipped(*object, out.namespaces, defaults); tracked) {
+      out.workloads.push_back(std::move(*tracked));
+    }
+    return {};
+  };
+  const auto listed = api.list(
+      kube::resource_path(kind.api_version(), kind.plural, ns),
+      {.label_selector = selection.label_selector, .field_selector = selection.field_selector},
+      take, Deadline::after(kListDeadline), stop);
+  if (!listed) out.problems.push_back({.ns = ns, .what = kind.plural, .error = listed.error()});
+}
+
+}  // namespace
+
+std::optional<Workload> track_unless_skipped(const workload::Object& object,
+                                             const Namespaces& namespaces,
+                                             const workload::Settings& defaults) {
+  if (object.controller || object.deleting) return std::nullopt;
+  const auto ns = namespaces.find(object.ns);
+  // A namespace made since the namespaces were read: its settings are not known, so its workloads
+  // wait for the next sweep.
+  if (ns == namespaces.end()) return std::nullopt;
+  return track(object, ns->second, defaults);
+}
+
+Result<Collection> collect(kube::Api& api, const Selection& selection,
+                           const workload::Settings& defaults, std::stop_token stop) {
+  Collection out;
+  auto namespaces = read_namespaces(api, selection, Deadline::after(kListDeadline), stop);
+  if (!namespaces) return fail(namespaces.error());
+  out.namespaces = std::move(*namespaces);
+  const std::vector<std::string> all{""};
+  for (const workload::Kind& kind : workload::builtin_kinds()) {
+    if (!kind.rollable) continue;
+    for (const std::string& ns : selection.namespaces.empty() ? all : selection.namespaces) {
+      if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");
+      list_kind(api, kind, ns, selection, defaults, out, stop);
+    }
+  }
+  return out;
+}
+
+}  // namespace tidemark::sweeper

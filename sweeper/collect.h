@@ -1,0 +1,59 @@
+// collect: the cluster's rollable workloads, read once.
+//
+// Purpose: stage 1 of a sweep. One paged LIST per rollable kind (and namespace, where namespaces
+// are named) and one of the namespaces' metadata; no pods, no ReplicaSets, no Secrets. Objects with
+// a controller owner or being deleted are skipped: their owner is what would be rolled.
+// Thread-safety: a free function over a thread-safe Api.
+// Errors: a Result error only where nothing could be decided at all (the namespaces' settings are
+// unknown, or a stop); a kind that cannot be listed and an object that cannot be read are problems
+// beside the rest, and never end the pass.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kube/api.h"
+#include "sweeper/tracked.h"
+#include "workload/kind.h"
+#include "workload/settings.h"
+
+namespace tidemark::sweeper {
+
+struct Selection {
+  std::vector<std::string> namespaces;  // empty: all
+  std::string label_selector;
+  std::string field_selector;
+};
+
+// What could not be read: "deployments" or "deployment/web".
+struct CollectProblem {
+  std::string ns;
+  std::string what;
+  Error error;
+};
+
+using Namespaces = std::map<std::string, workload::NamespaceMeta>;
+
+struct Collection {
+  std::vector<Workload> workloads;
+  std::vector<CollectProblem> problems;
+  Namespaces namespaces;
+};
+
+// One LIST of 10,000 objects takes some seconds on a loaded API server.
+inline constexpr std::chrono::seconds kListDeadline{60};
+
+Result<Collection> collect(kube::Api& api, const Selection& selection,
+                           const workload::Settings& defaults, std::stop_token stop = {});
+
+// One object as collect would see it; nullopt where collect skips it.
+std::optional<Workload> track_unless_skipped(const workload::Object& object,
+                                             const Namespaces& namespaces,
+                                             const workload::Settings& defaults);
+
+}  // namespace tidemark::sweeper

@@ -1,0 +1,215 @@
+#include "sweeper/plan.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace tidemark::sweeper {
+namespace {
+
+struct Ruling {
+  Verdict verdict;
+  std::string reason = {};
+};
+
+std::optional<Ruling> not_sweepable(const TrackedSlot& slot) {
+  switch (slot.state) {
+    case TrackedSlot::State::kSweepable:
+      return std::nullopt;
+    case TrackedSlot::State::kNoStamp:
+      return Ruling{Verdict::kNoStamp, slot.problem};
+    case TrackedSlot::State::kByDigest:
+      return Ruling{Verdict::kByDigest, slot.problem};
+    case TrackedSlot::State::kLeftAlone:
+      return Ruling{Verdict::kLeftAlone, slot.problem};
+    case TrackedSlot::State::kIgnored:
+      return Ruling{Verdict::kIgnored, slot.problem};
+    case TrackedSlot::State::kUnreadable:
+      return Ruling{Verdict::kUnreadable, slot.problem};
+  }
+  return Ruling{Verdict::kUnreadable, slot.problem};
+}
+
+std::optional<Ruling> held(const Workload& workload, const TrackedSlot& slot,
+                           const image::Digest& target) {
+  if (workload.settings.hold) return Ruling{Verdict::kHeld, "tidemark.dev/hold is set"};
+  if (std::ranges::find(slot.held, target) != slot.held.end()) {
+    return Ruling{Verdict::kHeld, "this digest is held"};
+  }
+  // The newest entry says that the slot was brought to this digest, yet the stamp is another one:
+  // somebody took the roll back while no webhook saw it. One digest is rolled to at most once.
+  if (slot.last_recorded == target) {
+    return Ruling{Verdict::kHeld, "it was rolled to this digest before, and taken back"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Ruling> rollout_in_the_way(const Workload& workload, WallTime now) {
+  if (workload.paused) return Ruling{Verdict::kPaused, "its rollout is paused"};
+  if (workload.on_delete) return Ruling{Verdict::kOnDelete, "updateStrategy is OnDelete"};
+  if (workload.partitioned) return Ruling{Verdict::kPartitioned, "its rollout has a partition"};
+  if (!workload.settings.window.empty()) {
+    return Ruling{Verdict::kWindow, "tidemark.dev/window is not supported yet"};
+  }
+  // RFC 3339 times in UTC of one precision compare as text.
+  if (workload.settings.cooldown.count() > 0 &&
+      workload.last_roll > to_rfc3339(now - workload.settings.cooldown)) {
+    return Ruling{Verdict::kCooldown, "last rolled at " + workload.last_roll};
+  }
+  return std::nullopt;
+}
+
+// The image that a roll writes. A pin follows its tag in pin mode, and where only the pin makes the
+// node pull; else a pin (of a rollback that is over) is taken back.
+std::string image_to_write(const Workload& workload, const TrackedSlot& slot,
+                           const image::Digest& target) {
+  const bool pin = workload.settings.mode == workload::StampMode::kPin;
+  if (pin || (slot.pinned && !slot.always_pulled)) {
+    return workload::pinned_image(slot.written, target);
+  }
+  return slot.pinned ? slot.written : "";
+}
+
+Ruling rule_on(const Workload& workload, const TrackedSlot& slot,
+               const Result<image::Digest>* answer, WallTime now) {
+  if (auto ruling = not_sweepable(slot)) return std::move(*ruling);
+  if (workload.settings.sweep == workload::SweepMode::kOff) {
+    return {Verdict::kOff, "tidemark.dev/sweep is off"};
+  }
+  if (answer == nullptr) return {Verdict::kUnresolved, "not asked in this sweep"};
+  if (!answer->has_value()) return {Verdict::kUnresolved, answer->error().message};
+  const image::Digest& target = answer->value();
+  if (slot.stamp->digest() == target) return {Verdict::kUpToDate};
+  if (auto ruling = held(workload, slot, target)) return std::move(*ruling);
+  if (workload.settings.sweep == workload::SweepMode::kReport) {
+    return {Verdict::kReported, "tidemark.dev/sweep is report"};
+  }
+  if (auto ruling = rollout_in_the_way(workload, now)) return std::move(*ruling);
+  if (!slot.always_pulled && image_to_write(workload, slot, target).empty()) {
+    return {Verdict::kNotAlways, "imagePullPolicy is not Always: nodes may keep the old image"};
+  }
+  return {Verdict::kRoll};
+}
+
+// True where replacing the pods now would, in this slot, run what was not seen or must not run.
+bool blocks_rolls(const TrackedSlot& slot, Verdict verdict) {
+  return verdict == Verdict::kUnresolved ||
+         (verdict == Verdict::kHeld && slot.always_pulled && !slot.pinned);
+}
+
+}  // namespace
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kRoll:
+      return "roll";
+    case Verdict::kUpToDate:
+      return "up-to-date";
+    case Verdict::kReported:
+      return "reported";
+    case Verdict::kHeld:
+      return "held";
+    case Verdict::kWaits:
+      return "waits";
+    case Verdict::kNotAlways:
+      return "not-always";
+    case Verdict::kPaused:
+      return "paused";
+    case Verdict::kOnDelete:
+      return "on-delete";
+    case Verdict::kPartitioned:
+      return "partitioned";
+    case Verdict::kCooldown:
+      return "cooldown";
+    case Verdict::kWindow:
+      return "window";
+    case Verdict::kUnresolved:
+      return "unresolved";
+    case Verdict::kNoStamp:
+      return "no-stamp";
+    case Verdict::kByDigest:
+      return "by-digest";
+    case Verdict::kLeftAlone:
+      return "left-alone";
+    case Verdict::kIgnored:
+      return "ignored";
+    case Verdict::kUnreadable:
+      return "unreadable";
+    case Verdict::kOff:
+      return "off";
+  }
+  return "unknown";
+}
+
+bool is_moved(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kRoll:
+    case Verdict::kReported:
+    case Verdict::kHeld:
+    case Verdict::kWaits:
+    case Verdict::kNotAlways:
+    case Verdict::kPaused:
+    case Verdict::kOnDelete:
+    case Verdict::kPartitioned:
+    case Verdict::kCooldown:
+    case Verdict::kWindow:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool WorkloadPlan::rolls() const {
+  return std::ranges::any_of(slots,
+                             [](const SlotPlan& slot) { return slot.verdict == Verdict::kRoll; });
+}
+
+WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now) {
+  WorkloadPlan out{.kind = workload.kind,
+                   .ns = workload.ns,
+                   .name = workload.name,
+                   .label = workload.label(),
+                   .problems = workload.problems,
+                   .slots = {}};
+  const std::string pull_source = workload.pull_source();
+  std::string blocked_by;
+  for (const TrackedSlot& slot : workload.slots) {
+    const Result<image::Digest>* answer =
+        slot.reference ? answers.find(*slot.reference, pull_source) : nullptr;
+    Ruling ruling = rule_on(workload, slot, answer, now);
+    if (blocked_by.empty() && blocks_rolls(slot, ruling.verdict)) blocked_by = slot.id;
+    SlotPlan& planned = out.slots.emplace_back();
+    planned.slot = slot.id;
+    planned.image = slot.written;
+    planned.verdict = ruling.verdict;
+    planned.reason = std::move(ruling.reason);
+    planned.from = slot.stamp;
+    if (answer != nullptr && answer->has_value()) planned.to = answer->value();
+    if (ruling.verdict == Verdict::kRoll) {
+      planned.to_image = image_to_write(workload, slot, *planned.to);
+    }
+  }
+  if (blocked_by.empty()) return out;
+  for (SlotPlan& planned : out.slots) {
+    if (planned.verdict != Verdict::kRoll) continue;
+    planned.verdict = Verdict::kWaits;
+    planned.reason = "new pods would pull " + blocked_by + ", which is held or without an answer";
+    planned.to_image.clear();
+  }
+  return out;
+}
+
+std::vector<WorkloadPlan> plan(const std::vector<Workload>& workloads, const Answers& answers,
+                               WallTime now) {
+  std::vector<WorkloadPlan> plans;
+  plans.reserve(workloads.size());
+  for (const Workload& workload : workloads) {
+    plans.push_back(plan_workload(workload, answers, now));
+  }
+  std::ranges::sort(plans, {}, [](const WorkloadPlan& entry) {
+    return std::tie(entry.ns, entry.kind->kind, entry.name);
+  });
+  return plans;
+}
+
+}  // namespace tidemark::sweeper

@@ -1,0 +1,78 @@
+// plan: (workloads, answers, clock) -> what to do with every slot, and why.
+//
+// Purpose: the one place that decides about rolls. Pure: the same input gives the same plan, so
+// --dry-run and explain print exactly what a sweep would do, and apply plans again from a fresh
+// object before it writes. Nothing is rolled for what a registry failed to say.
+// Thread-safety: pure functions. Errors: none; what cannot be done is a verdict with its reason.
+// Source: design section 4 (3, 5, 7).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "image/digest.h"
+#include "sweeper/answers.h"
+#include "sweeper/tracked.h"
+#include "workload/stamp.h"
+
+namespace tidemark::sweeper {
+
+enum class Verdict {
+  kRoll,
+  kUpToDate,
+  // Moved, but not rolled:
+  kReported,     // tidemark.dev/sweep: report
+  kHeld,         // a hold by hand, a held digest, or a roll that somebody took back
+  kWaits,        // another slot of the template is unresolved or held: new pods would pull it
+  kNotAlways,    // imagePullPolicy would keep the old image on the node
+  kPaused,       // Deployment spec.paused
+  kOnDelete,     // updateStrategy OnDelete
+  kPartitioned,  // StatefulSet with a partition above 0
+  kCooldown,     // rolled too short a time ago
+  kWindow,       // tidemark.dev/window is set; windows are not built yet, so it stays closed
+  // Nothing known to have moved:
+  kUnresolved,  // the registry gave no answer
+  kNoStamp,
+  kByDigest,
+  kLeftAlone,
+  kIgnored,
+  kUnreadable,
+  kOff,  // tidemark.dev/sweep: off
+};
+
+// "roll", "up-to-date", "held", ...: stable names, for output and metric labels.
+std::string_view to_string(Verdict verdict);
+// True where the registry serves another digest than the stamped one.
+bool is_moved(Verdict verdict);
+
+struct SlotPlan {
+  std::string slot;
+  std::string image;  // as its owner wrote it
+  Verdict verdict = Verdict::kUpToDate;
+  std::string reason;                   // for people; "" where the verdict says it all
+  std::optional<workload::Stamp> from;  // the stamp that stands
+  std::optional<image::Digest> to;      // what the registry serves
+  std::string to_image;                 // kRoll: the image to write, "" to leave it untouched
+};
+
+struct WorkloadPlan {
+  const workload::Kind* kind = nullptr;
+  std::string ns;
+  std::string name;
+  std::string label;  // "deployment/web"
+  std::vector<std::string> problems;
+  std::vector<SlotPlan> slots;
+
+  bool rolls() const;
+};
+
+WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now);
+
+// Ordered by namespace, kind and name.
+std::vector<WorkloadPlan> plan(const std::vector<Workload>& workloads, const Answers& answers,
+                               WallTime now);
+
+}  // namespace tidemark::sweeper

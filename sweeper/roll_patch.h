@@ -1,0 +1,31 @@
+// make_roll_patch: one workload's roll as one JSON Patch.
+//
+// Purpose: stamp, history, holds and change-cause change in one write, so that a sweeper that is
+// killed at any instant has either rolled or not, and never rolled without saying so. Its `test`
+// operations pin the object, container names, images, old stamps and every annotation that it
+// changes: a concurrent edit makes the patch fail, it is never overwritten.
+// Thread-safety: pure function. Errors: none.
+// Source: design section 4 (4); RFC 6902. `replace` of a missing key answers 200 at the API server:
+// hence a `test` before every change (of a missing key: for null).
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "sweeper/plan.h"
+#include "workload/json_patch.h"
+#include "workload/object.h"
+
+namespace tidemark::sweeper {
+
+// Field manager of the patches, and `by` of the history entries.
+inline constexpr std::string_view kSweeperName = "tidemark-sweeper";
+
+// `object`: what `plan` was made from. The slots of `plan` with Verdict::kRoll are rolled.
+workload::JsonPatch make_roll_patch(const workload::Object& object, const WorkloadPlan& plan,
+                                    WallTime now);
+
+// "tidemark: app moved 3f1c9a7e2b40 -> 9b2e01c4d5f6"
+std::string change_cause(const WorkloadPlan& plan);
+
+}  // namespace tidemark::sweeper

@@ -1,0 +1,176 @@
+#include "sweeper/sweep.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+namespace tidemark::sweeper {
+namespace {
+
+// Lines of one kind in one sweep; a registry that is down would else write one for every slot.
+constexpr std::size_t kMaxProblemLines = 20;
+
+const std::vector<double>& sweep_bounds_seconds() {
+  // From an idle small cluster to a sweep that used up all of its time for registries.
+  static const std::vector<double> bounds{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300};
+  return bounds;
+}
+
+std::vector<RollOutcome> apply_all(const SweepContext& context, const SweepOptions& options,
+                                   const std::vector<WorkloadPlan>& plans, const Answers& answers,
+                                   const Namespaces& namespaces, const std::stop_token& stop) {
+  std::vector<RollOutcome> outcomes;
+  for (const WorkloadPlan& planned : plans) {
+    if (!planned.rolls()) continue;
+    outcomes.push_back(apply(planned, context.api, answers, namespaces, options.defaults,
+                             context.clock, options.apply, stop));
+  }
+  return outcomes;
+}
+
+void log_outcome(const Logger& log, const RollOutcome& outcome) {
+  if (outcome.kind == RollOutcome::Kind::kFailed) {
+    log.error("roll failed", {{"namespace", outcome.plan.ns},
+                              {"workload", outcome.plan.label},
+                              {"cause", outcome.error->message}});
+    return;
+  }
+  if (outcome.kind == RollOutcome::Kind::kNotNeeded) {
+    log.info("roll not needed any more",
+             {{"namespace", outcome.plan.ns}, {"workload", outcome.plan.label}});
+    return;
+  }
+  for (const SlotPlan& slot : outcome.plan.slots) {
+    if (slot.verdict != Verdict::kRoll) continue;
+    log.info("rolled", {{"namespace", outcome.plan.ns},
+                        {"workload", outcome.plan.label},
+                        {"slot", slot.slot},
+                        {"image", slot.image},
+                        {"from", slot.from->digest().str()},
+                        {"to", slot.to->str()}});
+  }
+}
+
+void log_plans(const Logger& log, const std::vector<WorkloadPlan>& plans) {
+  std::size_t unresolved = 0;
+  for (const WorkloadPlan& planned : plans) {
+    for (const SlotPlan& slot : planned.slots) {
+      if (slot.verdict == Verdict::kUnresolved && ++unresolved <= kMaxProblemLines) {
+        log.warn("no answer", {{"namespace", planned.ns},
+                               {"workload", planned.label},
+                               {"slot", slot.slot},
+                               {"image", slot.image},
+                               {"cause", slot.reason}});
+      } else if (is_moved(slot.verdict) && slot.verdict != Verdict::kRoll) {
+        log.debug("moved, not rolled", {{"namespace", planned.ns},
+                                        {"workload", planned.label},
+                                        {"slot", slot.slot},
+                                        {"verdict", to_string(slot.verdict)},
+                                        {"cause", slot.reason}});
+      }
+    }
+  }
+}
+
+std::size_t count(const std::vector<RollOutcome>& rolls, RollOutcome::Kind kind) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(rolls, [kind](const RollOutcome& roll) { return roll.kind == kind; }));
+}
+
+void log_report(const Logger& log, const SweepReport& report) {
+  std::size_t lines = 0;
+  for (const CollectProblem& problem : report.problems) {
+    if (++lines > kMaxProblemLines) break;
+    log.warn("cannot read",
+             {{"namespace", problem.ns}, {"what", problem.what}, {"cause", problem.error.message}});
+  }
+  log_plans(log, report.plans);
+  for (const RollOutcome& outcome : report.rolls) log_outcome(log, outcome);
+  log.info("sweep done", {{"workloads", report.plans.size()},
+                          {"references", report.references_asked},
+                          {"unanswered", report.references_failed},
+                          {"rolled", count(report.rolls, RollOutcome::Kind::kRolled)},
+                          {"failed", count(report.rolls, RollOutcome::Kind::kFailed)},
+                          {"unreadable", report.problems.size()},
+                          {"milliseconds", report.took.count()}});
+}
+
+}  // namespace
+
+bool SweepReport::moved_or_failed() const {
+  const bool moved = std::ranges::any_of(plans, [](const WorkloadPlan& planned) {
+    return std::ranges::any_of(planned.slots,
+                               [](const SlotPlan& slot) { return is_moved(slot.verdict); });
+  });
+  return moved || references_failed > 0 || !problems.empty() ||
+         count(rolls, RollOutcome::Kind::kFailed) > 0;
+}
+
+SweepMetrics::SweepMetrics(Metrics& metrics)
+    : sweeps_(metrics.counter("tidemark_sweeps_total", "Sweeps by outcome")),
+      duration_(metrics.histogram("tidemark_sweep_duration_seconds", "Duration of whole sweeps",
+                                  sweep_bounds_seconds())),
+      workloads_(metrics.gauge("tidemark_sweep_workloads", "Workloads seen by the last sweep")),
+      references_(metrics.gauge("tidemark_sweep_references",
+                                "Unique references of the last sweep by outcome")),
+      slots_(metrics.gauge("tidemark_sweep_slots", "Slots of the last sweep by verdict")),
+      rolls_(metrics.counter("tidemark_rolls_total", "Rolls by outcome")),
+      last_success_(metrics.gauge("tidemark_sweep_last_success_timestamp_seconds",
+                                  "When a sweep last ended without an error")) {}
+
+void SweepMetrics::record(const SweepReport& report, WallTime now) const {
+  sweeps_.with({{"outcome", report.problems.empty() ? "ok" : "incomplete"}}).add();
+  duration_.with().observe(std::chrono::duration<double>(report.took).count());
+  workloads_.with().set(static_cast<double>(report.plans.size()));
+  references_.with({{"outcome", "failed"}}).set(static_cast<double>(report.references_failed));
+  references_.with({{"outcome", "answered"}})
+      .set(static_cast<double>(report.references_asked - report.references_failed));
+  std::map<Verdict, std::size_t> verdicts;
+  for (int verdict = 0; verdict <= static_cast<int>(Verdict::kOff); ++verdict) {
+    verdicts[static_cast<Verdict>(verdict)] = 0;
+  }
+  for (const WorkloadPlan& planned : report.plans) {
+    for (const SlotPlan& slot : planned.slots) ++verdicts[slot.verdict];
+  }
+  for (const auto& [verdict, slots] : verdicts) {
+    slots_.with({{"verdict", std::string(to_string(verdict))}}).set(static_cast<double>(slots));
+  }
+  for (const RollOutcome& outcome : report.rolls) {
+    rolls_.with({{"outcome", std::string(to_string(outcome.kind))}}).add();
+  }
+  last_success_.with().set(static_cast<double>(
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count()));
+}
+
+void SweepMetrics::record_failure() const { sweeps_.with({{"outcome", "failed"}}).add(); }
+
+Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
+                          std::stop_token stop) {
+  const SteadyTime begin = context.clock.steady_now();
+  auto collected = collect(context.api, options.selection, options.defaults, stop);
+  if (!collected) {
+    context.metrics.record_failure();
+    return fail(collected.error());
+  }
+  SweepReport report;
+  report.problems = std::move(collected->problems);
+
+  const CheckResult checked =
+      check(collected->workloads, context.resolver, context.api, options.check, stop);
+  report.references_asked = checked.asked;
+  report.references_failed = checked.failed;
+
+  report.plans = plan(collected->workloads, checked.answers, context.clock.wall_now());
+  if (!options.dry_run) {
+    report.rolls =
+        apply_all(context, options, report.plans, checked.answers, collected->namespaces, stop);
+  }
+  report.took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.steady_now() - begin);
+  context.metrics.record(report, context.clock.wall_now());
+  log_report(context.log, report);
+  return report;
+}
+
+}  // namespace tidemark::sweeper

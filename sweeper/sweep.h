@@ -1,0 +1,76 @@
+// sweep: one pass over the cluster, as one function of named stages.
+//
+// Purpose: collect -> check -> plan -> apply. Everything that a sweep knows is in the objects
+// themselves; between two sweeps nothing is remembered but metrics.
+// Thread-safety: one sweep at a time per SweepMetrics; callers (run, once) see to it.
+// Errors: a Result error where the pass could not be made at all; all else is in the report.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <stop_token>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "kube/api.h"
+#include "registry/resolver.h"
+#include "sweeper/apply.h"
+#include "sweeper/check.h"
+#include "sweeper/collect.h"
+#include "sweeper/plan.h"
+#include "workload/settings.h"
+
+namespace tidemark::sweeper {
+
+struct SweepOptions {
+  Selection selection;
+  workload::Settings defaults;
+  CheckOptions check;
+  ApplyOptions apply;
+  bool dry_run = false;  // plan only
+};
+
+struct SweepReport {
+  std::vector<WorkloadPlan> plans;       // ordered by namespace, kind and name
+  std::vector<RollOutcome> rolls;        // one for each plan that rolls, in the same order
+  std::vector<CollectProblem> problems;  // what could not be read
+  std::size_t references_asked = 0;
+  std::size_t references_failed = 0;
+  std::chrono::milliseconds took{0};
+
+  // `once --exit-code`: something has moved or something failed.
+  bool moved_or_failed() const;
+};
+
+class SweepMetrics {
+ public:
+  explicit SweepMetrics(Metrics& metrics);
+  void record(const SweepReport& report, WallTime now) const;
+  void record_failure() const;
+
+ private:
+  CounterFamily sweeps_;
+  HistogramFamily duration_;
+  GaugeFamily workloads_;
+  GaugeFamily references_;
+  GaugeFamily slots_;
+  CounterFamily rolls_;
+  GaugeFamily last_success_;
+};
+
+// What a sweep works with. Ownership: the caller's; all must outlive the sweep.
+struct SweepContext {
+  kube::Api& api;
+  registry::Resolver& resolver;
+  const Clock& clock;
+  const SweepMetrics& metrics;
+  Logger log;
+};
+
+Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
+                          std::stop_token stop = {});
+
+}  // namespace tidemark::sweeper

@@ -1,0 +1,150 @@
+#include "sweeper/tracked.h"
+
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+#include <utility>
+
+#include "kube/api.h"
+#include "workload/annotations.h"
+#include "workload/records.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+using workload::SlotImage;
+using workload::Stamp;
+
+std::string_view value_of(const workload::StringMap& map, std::string_view key) {
+  const auto found = map.find(std::string(key));
+  return found == map.end() ? std::string_view() : std::string_view(found->second);
+}
+
+// What the template says of the slot's image: its reference without our pin, and the stamp for it.
+void read_image(TrackedSlot& tracked, const workload::Slot& slot,
+                const std::optional<Stamp>& stamp) {
+  if (stamp) {
+    if (auto written = workload::unpinned_image(slot.image, *stamp); written) {
+      tracked.pinned = *written != slot.image;
+      tracked.written = std::move(*written);
+    }
+  }
+  const SlotImage image = workload::read_slot_image(tracked.written);
+  switch (image.kind) {
+    case SlotImage::Kind::kLeftAlone:
+      tracked.state = TrackedSlot::State::kLeftAlone;
+      return;
+    case SlotImage::Kind::kDigest:
+      tracked.state = TrackedSlot::State::kByDigest;
+      tracked.problem = "given by digest";
+      return;
+    case SlotImage::Kind::kUnreadable:
+      tracked.state = TrackedSlot::State::kUnreadable;
+      tracked.problem = image.problem;
+      return;
+    case SlotImage::Kind::kTag:
+      break;
+  }
+  tracked.reference = image.reference;
+  if (!stamp) {
+    tracked.state = TrackedSlot::State::kNoStamp;
+    tracked.problem = "no stamp";
+  } else if (!stamp->is_for(*tracked.reference)) {
+    tracked.state = TrackedSlot::State::kNoStamp;
+    tracked.problem = "its stamp is for " + stamp->reference();
+  } else {
+    tracked.state = TrackedSlot::State::kSweepable;
+    tracked.stamp = stamp;
+  }
+}
+
+// The digest to which the newest history entry of this slot and reference led.
+std::optional<image::Digest> newest_target(const std::vector<workload::HistoryEntry>& history,
+                                           const TrackedSlot& slot) {
+  for (const workload::HistoryEntry& entry : history) {
+    if (entry.slot != slot.id) continue;
+    const auto to = Stamp::parse(entry.to);
+    if (!to || !slot.reference || !to->is_for(*slot.reference)) return std::nullopt;
+    return to->digest();
+  }
+  return std::nullopt;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+}  // namespace
+
+std::string Workload::label() const { return lower(kind->kind) + "/" + name; }
+
+std::string Workload::path() const {
+  return kube::resource_path(kind->api_version(), kind->plural, ns, name);
+}
+
+std::string Workload::pull_source() const {
+  // As the ServiceAccount admission plugin does it: a pod with pull secrets of its own does not get
+  // its account's (kubernetes plugin/pkg/admission/serviceaccount).
+  if (pull_secrets.empty()) return ns + "/account/" + service_account;
+  std::string source = ns + "/secrets";
+  for (const std::string& secret : pull_secrets) source += "/" + secret;
+  return source;
+}
+
+Workload track(const workload::Object& object, const workload::NamespaceMeta& ns,
+               const workload::Settings& defaults) {
+  Workload out;
+  out.kind = workload::find_builtin_kind(object.kind.group, object.kind.kind);
+  out.ns = object.ns;
+  out.name = object.name;
+  out.uid = object.uid;
+  auto effective = workload::effective_settings(object, ns, defaults);
+  out.settings = std::move(effective.settings);
+  out.problems = std::move(effective.problems);
+  out.paused = object.paused;
+  out.on_delete = object.update_strategy == "OnDelete";
+  out.partitioned = object.partition.value_or(0) > 0;
+  out.pull_secrets = object.pod_template.image_pull_secrets;
+  out.service_account =
+      object.pod_template.service_account.empty() ? "default" : object.pod_template.service_account;
+
+  const auto history = workload::parse_history(value_of(object.annotations, workload::kHistoryKey));
+  const auto held = workload::parse_held(value_of(object.annotations, workload::kHeldKey));
+  const auto stamps = workload::read_stamps(object.pod_template.annotations);
+  for (const workload::HistoryEntry& entry : history) {
+    if (entry.why != workload::kWhyMoved) continue;
+    out.last_roll = entry.time;
+    break;
+  }
+  for (const workload::Slot& slot : object.pod_template.slots) {
+    TrackedSlot& tracked = out.slots.emplace_back();
+    tracked.id = slot.id();
+    tracked.image = slot.image;
+    tracked.written = slot.image;
+    tracked.always_pulled = workload::effective_pull_policy(slot) == "Always";
+    if (!out.settings.stamp) {
+      tracked.state = TrackedSlot::State::kIgnored;
+      tracked.problem = "tidemark.dev/stamp is off";
+      continue;
+    }
+    if (slot.type != workload::SlotType::kImageVolume &&
+        out.settings.ignored_containers.contains(slot.name)) {
+      tracked.state = TrackedSlot::State::kIgnored;
+      tracked.problem = "named by tidemark.dev/ignore-containers";
+      continue;
+    }
+    const auto stamp = stamps.find(slot.stamp_key());
+    read_image(tracked, slot,
+               stamp == stamps.end() ? std::nullopt : std::optional<Stamp>(stamp->second));
+    tracked.last_recorded = newest_target(history, tracked);
+    if (const auto holds = held.find(tracked.id); holds != held.end()) {
+      for (const workload::Hold& hold : holds->second) tracked.held.push_back(hold.digest);
+    }
+  }
+  return out;
+}
+
+}  // namespace tidemark::sweeper

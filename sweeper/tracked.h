@@ -1,0 +1,70 @@
+// Workload: what a sweep keeps of one workload, and nothing more.
+//
+// Purpose: the one translation from a parsed object (workload/object.h) to the facts that check,
+// plan and output need. History and annotations themselves are not kept: ten thousand workloads
+// stay small, and apply reads the object again before it writes anyway.
+// Thread-safety: values and a pure function. Ownership: `kind` points into the built-in table.
+// Source: design section 4, 1.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "image/digest.h"
+#include "image/reference.h"
+#include "workload/kind.h"
+#include "workload/object.h"
+#include "workload/settings.h"
+#include "workload/stamp.h"
+
+namespace tidemark::sweeper {
+
+struct TrackedSlot {
+  // Only kSweepable asks a registry; the others have nothing that could move.
+  enum class State {
+    kSweepable,   // a stamp for the reference that is written
+    kNoStamp,     // no stamp, or one for another reference: nobody knows what runs
+    kByDigest,    // given by digest by its owner
+    kLeftAlone,   // no image, or "auto"
+    kIgnored,     // tidemark.dev/ignore-containers, tidemark.dev/stamp: off
+    kUnreadable,  // not an image name
+  };
+  State state = State::kLeftAlone;
+  std::string id;       // Slot::id()
+  std::string image;    // as it stands in the template, with a pin of ours
+  std::string written;  // the same without our pin
+  bool pinned = false;  // `image` is a pin that Tidemark made
+  bool always_pulled = false;
+  std::optional<image::Reference> reference;   // of `written`; kSweepable and kNoStamp
+  std::optional<workload::Stamp> stamp;        // kSweepable
+  std::vector<image::Digest> held;             // digests that must not be rolled to
+  std::optional<image::Digest> last_recorded;  // where the newest history entry of it leads
+  std::string problem;                         // why it is not sweepable, for people
+};
+
+struct Workload {
+  const workload::Kind* kind = nullptr;
+  std::string ns;
+  std::string name;
+  std::string uid;
+  workload::Settings settings;
+  std::vector<std::string> problems;  // settings that could not be read
+  std::vector<TrackedSlot> slots;
+  bool paused = false;
+  bool on_delete = false;
+  bool partitioned = false;
+  std::string last_roll;  // RFC 3339, "" for never
+  std::vector<std::string> pull_secrets;
+  std::string service_account;  // never ""
+
+  std::string label() const;  // "deployment/web"
+  std::string path() const;   // of the object, below the API server's root
+  // Where its pull credentials come from: equal for workloads that share them.
+  std::string pull_source() const;
+};
+
+Workload track(const workload::Object& object, const workload::NamespaceMeta& ns,
+               const workload::Settings& defaults);
+
+}  // namespace tidemark::sweeper
