@@ -32,22 +32,33 @@ struct ClusterConfig {
   std::string tls_server_name;  // "" for the URL's host
   std::string ca_pem;           // the only roots trusted for the API server
   bool insecure_skip_verify = false;
+  std::optional<net::Url> proxy;  // proxy-url of the kubeconfig's cluster
   std::optional<net::KeyPair> client_pair;
   std::string token;
-  std::filesystem::path token_file;
+  std::filesystem::path token_file;  // wins over `token` once it could be read
   std::optional<ExecPlugin> exec;
-  std::string username;  // basic authentication is gone from Kubernetes; kept to say so
   std::string default_namespace = "default";
 };
 
-// KUBERNETES_SERVICE_HOST/PORT and /var/run/secrets/kubernetes.io/serviceaccount. kNotFound where
-// the process does not run in a pod.
-Result<ClusterConfig> in_cluster_config();
+// What a pod is given; the default is the process' own environment.
+struct PodEnvironment {
+  std::string host;  // KUBERNETES_SERVICE_HOST
+  std::string port;  // KUBERNETES_SERVICE_PORT
+  std::filesystem::path account_dir = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+  static PodEnvironment from_process();
+};
+
+// kNotFound where the process does not run in a pod, or has no service account token mounted.
+Result<ClusterConfig> in_cluster_config(const PodEnvironment& pod = PodEnvironment::from_process());
 
 struct KubeconfigRequest {
   std::filesystem::path path;  // "" for $KUBECONFIG (a list, merged), else ~/.kube/config
   std::string context;         // "" for current-context
 };
+// Relative file names in a kubeconfig, and an exec command with a slash, are relative to that
+// file. What Kubernetes has removed (username/password, auth-provider) and what would make us act
+// as somebody else than the file says (impersonation, `as`) is kInvalid, never ignored.
 Result<ClusterConfig> kubeconfig(const KubeconfigRequest& request);
 
 // --kubeconfig or $KUBECONFIG if given, else in-cluster, else ~/.kube/config.

@@ -1,0 +1,34 @@
+// Runs a credential plugin (kubeconfig `exec:`): one process, no shell, bounded in time and output.
+//
+// Thread-safety: free function; every call has a process of its own, in a process group of its own
+// so that a deadline ends it with all its children. Errors: kNotFound (no such command),
+// kUnauthorized (the plugin failed or gave no credential), kTimeout, kCanceled, kTooLarge.
+// Source: KEP-541, client.authentication.k8s.io/v1 and v1beta1 ExecCredential.
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "kube/config.h"
+
+namespace tidemark::kube {
+
+struct ExecCredential {
+  std::string token;
+  std::optional<net::KeyPair> client_pair;
+  std::optional<WallTime> expires;
+};
+
+// The plugin's standard error is ours, so that "run `aws sso login`" reaches the person; its
+// standard input is empty (interactive: false).
+Result<ExecCredential> run_exec_plugin(const ClusterConfig& config, Deadline deadline,
+                                       const std::stop_token& stop);
+
+// RFC 3339 as Kubernetes and plugins write it: "2026-01-31T08:15:00Z", fractions and offsets too.
+Result<WallTime> parse_rfc3339(std::string_view text);
+
+}  // namespace tidemark::kube
