@@ -3,8 +3,8 @@
 // Purpose: what stock httplib cannot keep (design 7.1): one deadline per request, bounded heads,
 // bodies and connections, immediate drain, idle connections at no cost. A thread per connection
 // (256 KiB stack); past the soft bound answers carry Connection: close, past the hard bound new
-// connections are closed at once. Range, Transfer-Encoding, Content-Encoding and Expect are refused
-// with 400: the API server always sends Content-Length.
+// connections are closed at once. What is refused, and with which status: net/request_head.h; a
+// refusal's body is {"error":"..."}.
 // Thread-safety: the handler is called from many threads at once. drain() and stop() from any.
 // Ownership: the server owns its threads and sockets; the certificate must outlive it.
 #pragma once
@@ -24,6 +24,7 @@
 
 namespace tidemark::net {
 
+// Valid during the call of the handler only.
 struct ServerRequest {
   std::string_view method;
   std::string_view path;   // percent-decoded, without the query
@@ -32,13 +33,21 @@ struct ServerRequest {
   std::string_view body;
 };
 
+// Runs on a connection's thread (thread_stack_bytes), and must return by a deadline of its own: the
+// server's destructor waits for it. What it throws becomes a 500. Content-Length and Connection are
+// set by the server.
 using Handler = std::function<Response(const ServerRequest&)>;
+
+inline constexpr std::size_t kSmallBodyBytes = std::size_t{64} * 1024;
 
 struct ServerOptions {
   std::string listen = ":8443";              // "host:port", ":port", "[v6]:port"; port 0 for tests
   ServerCertificate* certificate = nullptr;  // nullptr: plain HTTP (the ops port)
   std::size_t max_head_bytes = std::size_t{16} * 1024;
   std::size_t max_body_bytes = std::size_t{7} * 1024 * 1024;
+  // Of all connections together, bodies up to kSmallBodyBytes not counted: four of the greatest
+  // size. Past it 503: 512 peers that each send 7 MiB would need 3.5 GiB.
+  std::size_t max_buffered_bytes = std::size_t{28} * 1024 * 1024;
   std::chrono::milliseconds handshake_timeout{5000};
   std::chrono::milliseconds request_timeout{10'000};  // reading one request, first byte to last
   std::chrono::milliseconds write_timeout{10'000};
@@ -66,7 +75,8 @@ class Server {
   // From now on every answer carries Connection: close; connections are still accepted.
   virtual void begin_drain() = 0;
   // Stops accepting, wakes idle connections, waits for requests in flight until the deadline, then
-  // closes what is left. Called by the destructor with a short deadline where it was not before.
+  // shuts what is left. Called by the destructor with a short deadline where it was not before; the
+  // destructor then waits for handlers that still run, for they use what outlives the server.
   virtual void stop(Deadline deadline) = 0;
 };
 
