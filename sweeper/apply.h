@@ -27,8 +27,7 @@ struct ApplyOptions {
   int max_tries = 5;  // conflicts are rare; five in a row mean that somebody fights over the object
   RetrySchedule::Options backoff{std::chrono::milliseconds{100}, std::chrono::milliseconds{5'000},
                                  2.0};
-  // Longer than the API server waits for its slowest admission webhook (30 s at most by default
-  // 10).
+  // Longer than the API server waits for one admission webhook (timeoutSeconds: at most 30).
   std::chrono::milliseconds request{35'000};
 };
 

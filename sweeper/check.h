@@ -2,9 +2,9 @@
 //
 // Purpose: stage 2 of a sweep. Bounded concurrency and time; registries take turns, so that a slow
 // one delays mostly its own references (budgets and circuit breakers are the resolver's). Only a
-// fresh answer counts: an old one that stands in for a failure is an error here. Thread-safety: a
-// free function over thread-safe interfaces. Errors: in the answers. Source: design section 4 (2,
-// 5).
+// fresh answer counts: an old one that stands in for a failure is an error here.
+// Thread-safety: a free function over thread-safe interfaces. Errors: in the answers.
+// Source: design section 4 (2, 5).
 #pragma once
 
 #include <chrono>

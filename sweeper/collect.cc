@@ -81,7 +81,9 @@ void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns
       kube::resource_path(kind.api_version(), kind.plural, ns),
       {.label_selector = selection.label_selector, .field_selector = selection.field_selector},
       take, Deadline::after(kListDeadline), stop);
-  if (!listed) out.problems.push_back({.ns = ns, .what = kind.plural, .error = listed.error()});
+  if (listed) return;
+  out.listed_everything = false;
+  out.problems.push_back({.ns = ns, .what = kind.plural, .error = listed.error()});
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ using Namespaces = std::map<std::string, workload::NamespaceMeta>;
 struct Collection {
   std::vector<Workload> workloads;
   std::vector<CollectProblem> problems;
+  bool listed_everything = true;  // false: a kind could not be listed (or not to its end)
   Namespaces namespaces;
 };
 

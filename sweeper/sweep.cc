@@ -120,7 +120,7 @@ SweepMetrics::SweepMetrics(Metrics& metrics)
                                   "When a sweep last ended without an error")) {}
 
 void SweepMetrics::record(const SweepReport& report, WallTime now) const {
-  sweeps_.with({{"outcome", report.problems.empty() ? "ok" : "incomplete"}}).add();
+  sweeps_.with({{"outcome", report.read_everything ? "ok" : "incomplete"}}).add();
   duration_.with().observe(std::chrono::duration<double>(report.took).count());
   workloads_.with().set(static_cast<double>(report.plans.size()));
   references_.with({{"outcome", "failed"}}).set(static_cast<double>(report.references_failed));
@@ -139,6 +139,7 @@ void SweepMetrics::record(const SweepReport& report, WallTime now) const {
   for (const RollOutcome& outcome : report.rolls) {
     rolls_.with({{"outcome", std::string(to_string(outcome.kind))}}).add();
   }
+  if (!report.read_everything) return;
   last_success_.with().set(static_cast<double>(
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count()));
 }
@@ -155,6 +156,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
   }
   SweepReport report;
   report.problems = std::move(collected->problems);
+  report.read_everything = collected->listed_everything;
 
   const CheckResult checked =
       check(collected->workloads, context.resolver, context.api, options.check, stop);

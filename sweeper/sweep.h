@@ -37,6 +37,7 @@ struct SweepReport {
   std::vector<WorkloadPlan> plans;       // ordered by namespace, kind and name
   std::vector<RollOutcome> rolls;        // one for each plan that rolls, in the same order
   std::vector<CollectProblem> problems;  // what could not be read
+  bool read_everything = true;           // every kind could be listed
   std::size_t references_asked = 0;
   std::size_t references_failed = 0;
   std::chrono::milliseconds took{0};

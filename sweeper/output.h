@@ -1,0 +1,31 @@
+// output: plans, rolls and histories as text for people and for scripts.
+//
+// Purpose: the one place that knows the columns, and the shape of json and yaml.
+// Thread-safety: pure functions. Errors: none; parse_format: kInvalid.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "sweeper/plan.h"
+#include "sweeper/sweep.h"
+#include "workload/records.h"
+
+namespace tidemark::sweeper {
+
+enum class Format { kTable, kJson, kYaml };
+Result<Format> parse_format(std::string_view name);
+
+// A sweep: one line a slot ("ok", "has to be updated to sha256:..."), then what could not be read.
+// With `rolls`, what became of the plan ("updated to ...", "failed: ...") instead of the intention.
+std::string print_report(const SweepReport& report, Format format);
+
+// explain: every slot of one workload with stamp, registry's digest, verdict and reason.
+std::string print_explanation(const WorkloadPlan& plan, Format format);
+
+// history: newest first.
+std::string print_history(const std::vector<workload::HistoryEntry>& entries, Format format);
+
+}  // namespace tidemark::sweeper

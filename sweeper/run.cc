@@ -1,0 +1,76 @@
+#include "sweeper/run.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+namespace tidemark::sweeper {
+namespace {
+
+// Sweepers of many clusters that were started together do not ask a registry together.
+constexpr double kJitter = 0.1;
+
+std::chrono::milliseconds jittered(std::chrono::milliseconds interval, std::mt19937_64& random) {
+  std::uniform_real_distribution<double> factor(1.0 - kJitter, 1.0 + kJitter);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(interval * factor(random));
+}
+
+}  // namespace
+
+void Readiness::worked() {
+  const std::lock_guard lock(mutex_);
+  last_success_ = clock_.steady_now();
+}
+
+void Readiness::failed(std::string cause) {
+  const std::lock_guard lock(mutex_);
+  cause_ = std::move(cause);
+}
+
+void Readiness::standing_by(bool yes) {
+  const std::lock_guard lock(mutex_);
+  standing_by_ = yes;
+}
+
+void Readiness::stopping() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+}
+
+std::optional<std::string> Readiness::problem() const {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return "stopping";
+  if (standing_by_) return std::nullopt;
+  if (last_success_ && clock_.steady_now() - *last_success_ <= patience_) return std::nullopt;
+  return cause_;
+}
+
+std::chrono::milliseconds readiness_patience(const RunOptions& options) {
+  return 3 * options.interval + options.sweep.check.whole;
+}
+
+void run_sweeps(const SweepContext& context, const RunOptions& options, Readiness& readiness,
+                const Pause& pause, std::stop_token stop) {
+  std::mt19937_64 random(options.seed);
+  RetrySchedule backoff(options.backoff, options.seed);
+  while (!stop.stop_requested()) {
+    const auto report = sweep(context, options.sweep, stop);
+    auto wait = jittered(options.interval, random);
+    if (!report) {
+      if (stop.stop_requested()) return;
+      context.log.error("sweep failed", {{"cause", report.error().message}});
+      readiness.failed(report.error().message);
+      wait = std::min(
+          wait,
+          backoff.next(report.error().retry_after.value_or(std::chrono::milliseconds::zero())));
+    } else if (report->read_everything) {
+      readiness.worked();
+      backoff.reset();
+    } else {
+      readiness.failed("some kinds could not be listed");
+    }
+    if (!pause(wait, stop)) return;
+  }
+}
+
+}  // namespace tidemark::sweeper

@@ -1,0 +1,63 @@
+// run: the daemon. Sweeps one after the other, never two at once, until it is told to stop.
+//
+// Purpose: interval with jitter, backoff after a sweep that could not be made, and readiness.
+// Thread-safety: Readiness from any thread; run_sweeps blocks its caller.
+// Errors: none: a sweep that fails is a log line, a metric and a retry.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "base/retry.h"
+#include "sweeper/sweep.h"
+
+namespace tidemark::sweeper {
+
+// Whether this process can really work: it did lately what it is there for.
+class Readiness {
+ public:
+  // `patience`: how long the last success may be over.
+  Readiness(const Clock& clock, std::chrono::milliseconds patience)
+      : clock_(clock), patience_(patience) {}
+
+  void worked();                   // a sweep that saw everything it asked the API server for
+  void failed(std::string cause);  // one that did not
+  void standing_by(bool yes);      // another replica leads: nothing has to succeed here
+  void stopping();
+  // nullopt: ready.
+  std::optional<std::string> problem() const;
+
+ private:
+  const Clock& clock_;
+  const std::chrono::milliseconds patience_;
+  mutable std::mutex mutex_;
+  std::optional<SteadyTime> last_success_;
+  std::string cause_ = "no sweep yet";
+  bool standing_by_ = false;
+  bool stopping_ = false;
+};
+
+struct RunOptions {
+  SweepOptions sweep;
+  std::chrono::milliseconds interval{60'000};
+  RetrySchedule::Options backoff{std::chrono::milliseconds{1'000},
+                                 std::chrono::milliseconds{60'000}, 2.0};
+  std::uint64_t seed = 0;  // of the jitter; programs take it from std::random_device
+};
+
+// A readiness that outlives three intervals and one sweep that took all the time it may take.
+std::chrono::milliseconds readiness_patience(const RunOptions& options);
+
+// Returns when `stop` is requested; a sweep under way ends early, between two of its requests.
+// `pause` sleeps (base/shutdown.h's sleep_for; tests look at what it is asked for).
+using Pause = std::function<bool(std::chrono::milliseconds, const std::stop_token&)>;
+void run_sweeps(const SweepContext& context, const RunOptions& options, Readiness& readiness,
+                const Pause& pause, std::stop_token stop);
+
+}  // namespace tidemark::sweeper
