@@ -37,37 +37,37 @@
 #include "base/result.h"
 #include "net/http.h"
 
-namespace tidemark::net {
+namespace tidemark::testing {
 
-// A Response in one line: reply(404, "{}", {{"Retry-After", "1"}}).
-inline Response reply(int status, std::string body = {}, Headers headers = {}) {
-  return Response{.status = status, .headers = std::move(headers), .body = std::move(body)};
+// A net::Response in one line: reply(404, "{}", {{"Retry-After", "1"}}).
+inline net::Response reply(int status, std::string body = {}, net::Headers headers = {}) {
+  return net::Response{.status = status, .headers = std::move(headers), .body = std::move(body)};
 }
 
-class FakeHttpClient final : public HttpClient {
+class FakeHttpClient final : public net::HttpClient {
  public:
-  using Answer = std::function<Result<Response>(const Request&)>;
+  using Answer = std::function<Result<net::Response>(const net::Request&)>;
   // For answers that must see the deadline or the stop, or that hand out pieces themselves.
   // Answers to send() get a sink that collects the body.
-  using StreamAnswer = std::function<Result<Response>(const Request&, const StreamLimits&,
-                                                      const Sink&, const std::stop_token&)>;
+  using StreamAnswer = std::function<Result<net::Response>(const net::Request&, const StreamLimits&,
+                                                           const Sink&, const std::stop_token&)>;
 
   // One scripted stream: the pieces are handed to the sink one by one, then `end` is returned (an
   // error such as kUnavailable: the connection broke; nothing: an orderly end).
   struct Stream {
     std::vector<std::string> pieces = {};
     std::optional<Error> end = std::nullopt;
-    Headers headers = {};
+    net::Headers headers = {};
   };
 
-  void push(std::string_view method, std::string_view url, Result<Response> answer) {
-    enqueue(method, url, [answer = std::move(answer)](const Request&) { return answer; });
+  void push(std::string_view method, std::string_view url, Result<net::Response> answer) {
+    enqueue(method, url, [answer = std::move(answer)](const net::Request&) { return answer; });
   }
-  void push(std::string_view method, std::string_view url, Response answer) {
-    push(method, url, Result<Response>(std::move(answer)));
+  void push(std::string_view method, std::string_view url, net::Response answer) {
+    push(method, url, Result<net::Response>(std::move(answer)));
   }
   void push(std::string_view method, std::string_view url, std::unexpected<Error> error) {
-    push(method, url, Result<Response>(std::move(error)));
+    push(method, url, Result<net::Response>(std::move(error)));
   }
   void push_answer(std::string_view method, std::string_view url, Answer answer) {
     enqueue(method, url, std::move(answer));
@@ -90,7 +90,7 @@ class FakeHttpClient final : public HttpClient {
   }
 
   // Everything that was asked, in order of arrival, unexpected requests included.
-  std::vector<Request> requests() const {
+  std::vector<net::Request> requests() const {
     const std::lock_guard lock(mutex_);
     return requests_;
   }
@@ -100,9 +100,10 @@ class FakeHttpClient final : public HttpClient {
   }
   std::size_t count(std::string_view method, std::string_view url) const {
     const std::lock_guard lock(mutex_);
-    return static_cast<std::size_t>(std::ranges::count_if(requests_, [&](const Request& request) {
-      return request.method == method && request.url.str() == url;
-    }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(requests_, [&](const net::Request& request) {
+          return request.method == method && request.url.str() == url;
+        }));
   }
   // "METHOD url" of every request that nothing was scripted for.
   std::vector<std::string> unexpected() const {
@@ -110,8 +111,8 @@ class FakeHttpClient final : public HttpClient {
     return unexpected_;
   }
 
-  Result<Response> send(const Request& request, Deadline deadline,
-                        std::stop_token stop = {}) override {
+  Result<net::Response> send(const net::Request& request, Deadline deadline,
+                             std::stop_token stop = {}) override {
     const StreamAnswer answer = record(request);
     const StreamLimits limits{.headers = deadline, .idle = deadline.remaining(), .whole = deadline};
     std::string collected;
@@ -119,7 +120,7 @@ class FakeHttpClient final : public HttpClient {
       collected += piece;
       return true;
     };
-    Result<Response> response = run(answer, request, limits, collect, stop);
+    Result<net::Response> response = run(answer, request, limits, collect, stop);
     if (!response) return response;
     response->body.insert(0, collected);
     if (request.method == "HEAD") response->body.clear();
@@ -127,10 +128,10 @@ class FakeHttpClient final : public HttpClient {
     return response;
   }
 
-  Result<Response> stream(const Request& request, const StreamLimits& limits, const Sink& sink,
-                          std::stop_token stop = {}) override {
+  Result<net::Response> stream(const net::Request& request, const StreamLimits& limits,
+                               const Sink& sink, std::stop_token stop = {}) override {
     const StreamAnswer answer = record(request);
-    Result<Response> response = run(answer, request, limits, sink, stop);
+    Result<net::Response> response = run(answer, request, limits, sink, stop);
     if (!response) return response;
     if (response->status / 100 == 2) {
       // A plain answer given to a stream: its body is one piece.
@@ -155,12 +156,13 @@ class FakeHttpClient final : public HttpClient {
     return fail(ErrorKind::kTooLarge, "fake: body over max_body_bytes");
   }
   static StreamAnswer whole(Answer answer) {
-    return [answer = std::move(answer)](const Request& request, const StreamLimits&, const Sink&,
-                                        const std::stop_token&) { return answer(request); };
+    return
+        [answer = std::move(answer)](const net::Request& request, const StreamLimits&, const Sink&,
+                                     const std::stop_token&) { return answer(request); };
   }
   static StreamAnswer play(Stream stream) {
-    return [stream = std::move(stream)](const Request&, const StreamLimits&, const Sink& sink,
-                                        const std::stop_token& stop) -> Result<Response> {
+    return [stream = std::move(stream)](const net::Request&, const StreamLimits&, const Sink& sink,
+                                        const std::stop_token& stop) -> Result<net::Response> {
       for (const std::string& piece : stream.pieces) {
         if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "fake: canceled");
         if (!sink(piece)) return reply(200, {}, stream.headers);
@@ -176,7 +178,7 @@ class FakeHttpClient final : public HttpClient {
   }
 
   // Records the request and takes its answer; an empty function where nothing is scripted.
-  StreamAnswer record(const Request& request) {
+  StreamAnswer record(const net::Request& request) {
     const std::string name = key(request.method, request.url.str());
     const std::lock_guard lock(mutex_);
     requests_.push_back(request);
@@ -193,9 +195,9 @@ class FakeHttpClient final : public HttpClient {
     return any_;
   }
 
-  static Result<Response> run(const StreamAnswer& answer, const Request& request,
-                              const StreamLimits& limits, const Sink& sink,
-                              const std::stop_token& stop) {
+  static Result<net::Response> run(const StreamAnswer& answer, const net::Request& request,
+                                   const StreamLimits& limits, const Sink& sink,
+                                   const std::stop_token& stop) {
     if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "fake: canceled");
     if (limits.headers.expired()) return fail(ErrorKind::kTimeout, "fake: deadline passed");
     if (!answer) {
@@ -208,8 +210,8 @@ class FakeHttpClient final : public HttpClient {
   mutable std::mutex mutex_;
   std::map<std::string, Script> scripts_;
   StreamAnswer any_;
-  std::vector<Request> requests_;
+  std::vector<net::Request> requests_;
   std::vector<std::string> unexpected_;
 };
 
-}  // namespace tidemark::net
+}  // namespace tidemark::testing
