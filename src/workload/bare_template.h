@@ -6,7 +6,9 @@
 // annotations map or metadata equals none, the order of object keys does not matter; the order of
 // arrays does. Byte-equal templates are told quickly; where bytes differ a canonical comparison
 // confirms before anything is called an edit.
-// Thread-safety: pure functions. Errors: kInvalid where a text is not JSON.
+// Thread-safety: pure functions. Errors: kInvalid where a text is not JSON (or a key comes twice,
+// or a template nests deeper than any real one), kTooLarge as in object.h. A pod's bare template is
+// its spec: the metadata there is its own.
 #pragma once
 
 #include <map>

@@ -9,11 +9,9 @@
 #include <string_view>
 
 #include "workload/annotations.h"
+#include "workload/pointer.h"
 
 namespace tidemark::workload {
-
-// One reference token of a JSON pointer, with ~ and / escaped (RFC 6901, 3).
-std::string escape_pointer_token(std::string_view token);
 
 class JsonPatch {
  public:

@@ -2,10 +2,11 @@
 //
 // Purpose: what stamping and sweeping need to know of a Deployment, CronJob, Pod, ... and nothing
 // more. Unknown fields are skipped; the template's bytes are compared by bare_template.h.
-// Thread-safety: values; parse_object uses a parser of its own per thread. Ownership: copies, no
-// view into the JSON. Errors: kInvalid naming the JSON path.
+// Thread-safety: values; each parse_object has a parser of its own. Ownership: copies, no view into
+// the JSON. Errors: kInvalid naming the JSON path, kTooLarge.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -98,8 +99,12 @@ struct Object {
   std::optional<std::int64_t> partition;  // StatefulSet spec.updateStrategy.rollingUpdate.partition
 };
 
-// `json`: one object. `kind` says where the template is. A List's items lack apiVersion and kind,
-// hence they are not read from the JSON.
+// A watch line, the largest text that an object comes in, may have 8 MiB; a review's two objects
+// share 7 MiB.
+inline constexpr std::size_t kMaxObjectBytes = std::size_t{8} * 1024 * 1024;
+
+// `json`: one object, as a view into a larger text if need be. `kind` says where the template is. A
+// List's items lack apiVersion and kind, hence they are not read from the JSON.
 Result<Object> parse_object(std::string_view json, const Kind& kind);
 
 // Slots by stamp key; nullptr where there is none.

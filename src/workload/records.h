@@ -41,7 +41,7 @@ std::vector<HistoryEntry> parse_history(std::string_view json);
 // `newer` (newest first) before `older`, cut to kMaxHistoryEntries.
 std::vector<HistoryEntry> push_history(std::vector<HistoryEntry> newer,
                                        const std::vector<HistoryEntry>& older);
-std::string dump_history(const std::vector<HistoryEntry>& entries);
+std::string dump_history(const std::vector<HistoryEntry>& entries);  // "" where empty
 // True where some entry of `slot` names this digest, in from or to.
 bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view slot,
                    const image::Digest& digest);

@@ -3,15 +3,18 @@
 // Purpose: the one reader of the user-set keys. Order: workload annotation, workload label,
 // namespace annotation, namespace label, the program's default; hold on any level holds.
 // Thread-safety: values. Errors: an unknown value is not applied but told in `problems` (warnings
-// at admission, `explain` at the sweeper): the next level decides.
+// at admission, `explain` at the sweeper): the next level decides. A problem of the namespace's
+// begins with "namespace: ".
 #pragma once
 
 #include <chrono>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "workload/annotations.h"
 #include "workload/object.h"
 
@@ -22,6 +25,12 @@ enum class StampMode { kAnnotate, kPin };
 
 std::string_view to_string(SweepMode mode);
 std::string_view to_string(StampMode mode);
+// The values as users write them; kInvalid names what is allowed.
+Result<SweepMode> parse_sweep_mode(std::string_view text);  // roll, report, off
+Result<StampMode> parse_stamp_mode(std::string_view text);  // annotate, pin
+Result<bool> parse_stamp_switch(std::string_view text);     // on, off
+// "istio-proxy, linkerd-proxy"; an empty text names none.
+Result<std::set<std::string>> parse_container_names(std::string_view text);
 
 struct Settings {
   SweepMode sweep = SweepMode::kReport;

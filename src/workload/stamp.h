@@ -43,10 +43,13 @@ class Stamp {
 std::map<std::string, Stamp> read_stamps(const StringMap& template_annotations);
 
 // Pin mode and rollback: the image as Tidemark writes it, "<image as written>@<digest>". The
-// written text keeps its form (nginx:1.27@sha256:..., never docker.io/library/nginx:...).
+// written text keeps its form (nginx:1.27@sha256:..., never docker.io/library/nginx:...), but a
+// missing tag is written out (nginx becomes nginx:latest@sha256:...), so that the pin can be told
+// from a digest of the owner's. A digest in `written` is replaced.
 std::string pinned_image(std::string_view written, const image::Digest& digest);
 // The image as its owner wrote it, if `image` is a pin that Tidemark made: its value normalised
-// equals `old_stamp`. Otherwise nullopt: the digest is the owner's own.
+// equals `old_stamp`. Otherwise nullopt: the digest is the owner's own. Where the owner wrote no
+// tag this gives "nginx:latest", which means the same; compare such images as references.
 std::optional<std::string> unpinned_image(std::string_view image, const Stamp& old_stamp);
 
 }  // namespace tidemark::workload

@@ -1,0 +1,376 @@
+// One pass over the fields with simdjson's on-demand parser: what is not named here is skipped at
+// the speed of its scanner, and nothing depends on the order of fields. `path_` follows the walk
+// and is not unwound by an exception, so that the error can say where it happened.
+
+#include "workload/object.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <iterator>
+#include <span>
+#include <utility>
+
+#include "base/log.h"
+#include "workload/pointer.h"
+
+namespace tidemark::workload {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+using ondemand::json_type;
+
+// No object that is read here has more fields that are known than this.
+constexpr std::size_t kMaxKnownFields = 16;
+// A JSON path in a message: enough to find the place, whatever the keys are made of.
+constexpr std::size_t kMaxPathBytes = 200;
+
+struct Malformed {
+  std::string_view reason;
+};
+
+class Reader {
+ public:
+  Reader(const Kind& kind, Object& out)
+      : template_path_(split_pointer(kind.template_pointer)), out_(out) {
+    // fieldsV1 names the fields as the object does, with "f:" before each.
+    for (const std::string& token : template_path_) stamps_path_.push_back("f:" + token);
+    stamps_path_.insert(stamps_path_.end(), {"f:metadata", "f:annotations"});
+  }
+
+  void read(ondemand::object root) {
+    fields(root, [&](std::string_view key, ondemand::value value) {
+      if (key == "metadata") return read_metadata(value.get_object()), true;
+      if (template_path_.empty() && key == "spec") return read_pod_spec(value.get_object()), true;
+      if (template_path_.empty() || key != template_path_.front()) return false;
+      return read_towards_template(value.get_object(), 1, key == "spec"), true;
+    });
+    if (template_path_.empty()) {  // a pod is its own template
+      out_.pod_template.has_metadata = has_metadata_;
+      out_.pod_template.has_annotations = out_.has_annotations;
+      out_.pod_template.annotations = out_.annotations;
+      out_.pod_template.labels = out_.labels;
+    }
+    std::vector<Slot>& slots = out_.pod_template.slots;
+    for (std::vector<Slot>* part : {&init_containers_, &containers_, &volumes_}) {
+      std::ranges::move(*part, std::back_inserter(slots));
+    }
+  }
+
+  const std::string& path() const { return path_; }
+
+ private:
+  // Calls `visit(key, value)` for each field that is not null; it answers whether it knew the key.
+  // A known key that comes twice is refused: parsers differ in which of the two they believe.
+  template <std::invocable<std::string_view, ondemand::value> Visit>
+  void fields(ondemand::object object, Visit visit) {
+    std::array<std::string_view, kMaxKnownFields> seen;
+    std::size_t count = 0;
+    const std::size_t length = path_.size();
+    for (auto field : object) {
+      const std::string_view key = field.unescaped_key();
+      ondemand::value value = field.value();
+      path_.append("/").append(key);
+      if (value.type() != json_type::null && visit(key, value)) {
+        const auto end = seen.begin() + static_cast<std::ptrdiff_t>(count);
+        if (std::find(seen.begin(), end, key) != end) throw Malformed{"is given twice"};
+        if (count < seen.size()) seen[count++] = key;
+      }
+      path_.resize(length);
+    }
+  }
+
+  template <std::invocable<std::size_t, ondemand::value> Visit>
+  void elements(ondemand::array array, Visit visit) {
+    const std::size_t length = path_.size();
+    std::size_t index = 0;
+    for (auto element : array) {
+      path_.append("/").append(std::to_string(index));
+      visit(index++, element.value());
+      path_.resize(length);
+    }
+  }
+
+  static std::string text(ondemand::value value) {
+    return std::string(std::string_view(value.get_string()));
+  }
+
+  StringMap string_map(ondemand::object object) {
+    StringMap map;
+    const std::size_t length = path_.size();
+    for (auto field : object) {
+      std::string key(std::string_view(field.unescaped_key()));
+      path_.append("/").append(key);
+      ondemand::value value = field.value();
+      // Go reads a null as the zero value.
+      std::string content = value.type() == json_type::null ? std::string() : text(value);
+      if (!map.try_emplace(std::move(key), std::move(content)).second) {
+        throw Malformed{"is given twice"};
+      }
+      path_.resize(length);
+    }
+    return map;
+  }
+
+  void read_metadata(ondemand::object metadata) {
+    has_metadata_ = true;
+    fields(metadata, [&](std::string_view key, ondemand::value value) {
+      if (key == "annotations") {
+        out_.annotations = string_map(value.get_object());
+        return out_.has_annotations = true;
+      }
+      if (key == "labels") return out_.labels = string_map(value.get_object()), true;
+      if (key == "namespace") return out_.ns = text(value), true;
+      if (key == "name") return out_.name = text(value), true;
+      if (key == "generateName") return out_.generate_name = text(value), true;
+      if (key == "uid") return out_.uid = text(value), true;
+      if (key == "resourceVersion") return out_.resource_version = text(value), true;
+      if (key == "generation") return out_.generation = value.get_int64(), true;
+      if (key == "deletionTimestamp") return out_.deleting = true;
+      if (key == "ownerReferences") return read_owners(value.get_array()), true;
+      if (key == "managedFields") return read_managed_fields(value.get_array()), true;
+      return false;
+    });
+  }
+
+  void read_owners(ondemand::array owners) {
+    elements(owners, [&](std::size_t, ondemand::value element) {
+      Owner owner;
+      bool controller = false;
+      fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
+        if (key == "apiVersion") return owner.api_version = text(value), true;
+        if (key == "kind") return owner.kind = text(value), true;
+        if (key == "name") return owner.name = text(value), true;
+        if (key == "uid") return owner.uid = text(value), true;
+        if (key == "controller") return controller = value.get_bool(), true;
+        return false;
+      });
+      if (controller && !out_.controller) out_.controller = std::move(owner);
+    });
+  }
+
+  void read_managed_fields(ondemand::array entries) {
+    elements(entries, [&](std::size_t, ondemand::value element) {
+      ManagedEntry entry;
+      fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
+        if (key == "manager") return entry.manager = text(value), true;
+        if (key == "operation") return entry.operation = text(value), true;
+        if (key != "fieldsV1") return false;
+        return read_managed_stamps(value.get_object(), stamps_path_, entry.stamp_keys), true;
+      });
+      out_.managed.push_back(std::move(entry));
+    });
+  }
+
+  void read_managed_stamps(ondemand::object object, std::span<const std::string> way,
+                           std::vector<std::string>& stamp_keys) {
+    fields(object, [&](std::string_view key, ondemand::value value) {
+      if (way.empty()) {
+        if (key.starts_with("f:") && is_stamp_key(key.substr(2))) {
+          stamp_keys.emplace_back(key.substr(2));
+        }
+        return false;
+      }
+      if (key != way.front()) return false;
+      return read_managed_stamps(value.get_object(), way.subspan(1), stamp_keys), true;
+    });
+  }
+
+  // `object` is what the first `depth` tokens of the template's path lead to.
+  void read_towards_template(ondemand::object object, std::size_t depth, bool is_spec) {
+    if (depth == template_path_.size()) return read_template(object);
+    fields(object, [&](std::string_view key, ondemand::value value) {
+      if (key == template_path_[depth]) {
+        return read_towards_template(value.get_object(), depth + 1, false), true;
+      }
+      return is_spec && read_rollout_field(key, value);
+    });
+  }
+
+  // Only where these have the types of apps/v1: custom kinds use the same names for other things.
+  bool read_rollout_field(std::string_view key, ondemand::value value) {
+    if (key == "paused" && value.type() == json_type::boolean) {
+      return out_.paused = value.get_bool(), true;
+    }
+    const bool is_strategy = key == "strategy" || key == "updateStrategy";
+    if (!is_strategy || value.type() != json_type::object) return false;
+    fields(value.get_object(), [&](std::string_view part, ondemand::value of_part) {
+      if (part == "type" && of_part.type() == json_type::string) {
+        return out_.update_strategy = text(of_part), true;
+      }
+      if (part != "rollingUpdate" || of_part.type() != json_type::object) return false;
+      fields(of_part.get_object(), [&](std::string_view name, ondemand::value number) {
+        if (name != "partition" || number.type() != json_type::number) return false;
+        return out_.partition = number.get_int64(), true;
+      });
+      return true;
+    });
+    return true;
+  }
+
+  void read_template(ondemand::object pod_template) {
+    fields(pod_template, [&](std::string_view key, ondemand::value value) {
+      if (key == "metadata") return read_template_metadata(value.get_object()), true;
+      if (key == "spec") return read_pod_spec(value.get_object()), true;
+      return false;
+    });
+  }
+
+  void read_template_metadata(ondemand::object metadata) {
+    PodTemplate& out = out_.pod_template;
+    out.has_metadata = true;
+    fields(metadata, [&](std::string_view key, ondemand::value value) {
+      if (key == "labels") return out.labels = string_map(value.get_object()), true;
+      if (key != "annotations") return false;
+      out.annotations = string_map(value.get_object());
+      return out.has_annotations = true;
+    });
+  }
+
+  void read_pod_spec(ondemand::object spec) {
+    PodTemplate& out = out_.pod_template;
+    fields(spec, [&](std::string_view key, ondemand::value value) {
+      if (key == "containers") {
+        return read_containers(value.get_array(), SlotType::kContainer, containers_), true;
+      }
+      if (key == "initContainers") {
+        return read_containers(value.get_array(), SlotType::kInitContainer, init_containers_), true;
+      }
+      if (key == "volumes") return read_volumes(value.get_array()), true;
+      if (key == "serviceAccountName") return out.service_account = text(value), true;
+      if (key == "imagePullSecrets") return read_pull_secrets(value.get_array()), true;
+      return false;
+    });
+  }
+
+  // Without a name (the API server will refuse it) a container is no slot: no key could hold it.
+  void read_containers(ondemand::array containers, SlotType type, std::vector<Slot>& slots) {
+    elements(containers, [&](std::size_t, ondemand::value element) {
+      Slot slot{.type = type,
+                .name = {},
+                .image = {},
+                .pull_policy = {},
+                .image_pointer = path_ + "/image"};
+      fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
+        if (key == "name") return slot.name = text(value), true;
+        if (key == "image") return slot.image = text(value), true;
+        if (key == "imagePullPolicy") return slot.pull_policy = text(value), true;
+        return false;
+      });
+      if (!slot.name.empty()) slots.push_back(std::move(slot));
+    });
+  }
+
+  void read_volumes(ondemand::array volumes) {
+    elements(volumes, [&](std::size_t, ondemand::value element) {
+      Slot slot{.type = SlotType::kImageVolume,
+                .name = {},
+                .image = {},
+                .pull_policy = {},
+                .image_pointer = path_ + "/image/reference"};
+      bool is_image = false;
+      fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
+        if (key == "name") return slot.name = text(value), true;
+        if (key != "image") return false;
+        is_image = true;
+        fields(value.get_object(), [&](std::string_view part, ondemand::value of_part) {
+          if (part == "reference") return slot.image = text(of_part), true;
+          if (part == "pullPolicy") return slot.pull_policy = text(of_part), true;
+          return false;
+        });
+        return true;
+      });
+      if (is_image && !slot.name.empty()) volumes_.push_back(std::move(slot));
+    });
+  }
+
+  void read_pull_secrets(ondemand::array secrets) {
+    elements(secrets, [&](std::size_t, ondemand::value element) {
+      fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
+        if (key != "name") return false;
+        return out_.pod_template.image_pull_secrets.push_back(text(value)), true;
+      });
+    });
+  }
+
+  std::vector<std::string> template_path_;
+  std::vector<std::string> stamps_path_;  // of the template's annotations, in fieldsV1
+  Object& out_;
+  std::string path_;
+  bool has_metadata_ = false;
+  std::vector<Slot> init_containers_;
+  std::vector<Slot> containers_;
+  std::vector<Slot> volumes_;
+};
+
+std::unexpected<Error> malformed(const Kind& kind, std::string_view path, std::string_view reason) {
+  return fail(ErrorKind::kInvalid,
+              kind.kind + ": " + json_quote(path.empty() ? "/" : path.substr(0, kMaxPathBytes)) +
+                  ": " + std::string(reason));
+}
+
+}  // namespace
+
+std::string Slot::stamp_key() const {
+  const bool volume = type == SlotType::kImageVolume;
+  return std::string(volume ? kVolumeStampPrefix : kStampPrefix) + name;
+}
+
+std::string Slot::id() const { return type == SlotType::kImageVolume ? "volume/" + name : name; }
+
+SlotImage read_slot_image(std::string_view image) {
+  SlotImage out;
+  if (image.empty() || image == "auto") return out;
+  auto reference = image::Reference::parse(image);
+  if (!reference) {
+    out.kind = SlotImage::Kind::kUnreadable;
+    out.problem = std::move(reference.error().message);
+    return out;
+  }
+  out.kind = reference->digest() ? SlotImage::Kind::kDigest : SlotImage::Kind::kTag;
+  out.reference = std::move(*reference);
+  return out;
+}
+
+std::string effective_pull_policy(const Slot& slot) {
+  if (!slot.pull_policy.empty()) return slot.pull_policy;
+  const auto reference = image::Reference::parse(slot.image);
+  return reference && reference->tag() == "latest" ? "Always" : "IfNotPresent";
+}
+
+Result<Object> parse_object(std::string_view json, const Kind& kind) {
+  if (json.size() > kMaxObjectBytes) {
+    return fail(ErrorKind::kTooLarge, kind.kind + ": an object of more than " +
+                                          std::to_string(kMaxObjectBytes) + " bytes");
+  }
+  Object object;
+  object.kind = kind;
+  Reader reader(kind, object);
+  try {
+    // A parser for each call: its buffers are a few times the text and cost less than a
+    // microsecond, while one kept per thread would hold on to those of the largest text for ever.
+    ondemand::parser parser;
+    const simdjson::padded_string padded(json);
+    ondemand::document document = parser.iterate(padded);
+    reader.read(document.get_object());
+    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
+      return malformed(kind, {}, "is followed by something else");
+  } catch (const simdjson::simdjson_error& error) {
+    return malformed(kind, reader.path(), error.what());
+  } catch (const Malformed& error) {
+    return malformed(kind, reader.path(), error.reason);
+  }
+  return object;
+}
+
+const Slot* find_slot(const PodTemplate& pod_template, std::string_view stamp_key) {
+  const auto found = std::ranges::find_if(
+      pod_template.slots, [&](const Slot& slot) { return slot.stamp_key() == stamp_key; });
+  return found == pod_template.slots.end() ? nullptr : &*found;
+}
+
+}  // namespace tidemark::workload

@@ -1,0 +1,48 @@
+#include "workload/pointer.h"
+
+#include <cstddef>
+
+namespace tidemark::workload {
+
+std::string escape_pointer_token(std::string_view token) {
+  std::string out;
+  out.reserve(token.size());
+  for (const char c : token) {
+    if (c == '~') {
+      out.append("~0");
+    } else if (c == '/') {
+      out.append("~1");
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+std::string unescape_pointer_token(std::string_view token) {
+  std::string out;
+  out.reserve(token.size());
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    const bool escaped = token[i] == '~' && i + 1 < token.size();
+    if (escaped && (token[i + 1] == '0' || token[i + 1] == '1')) {
+      out.push_back(token[++i] == '0' ? '~' : '/');
+    } else {
+      out.push_back(token[i]);
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> split_pointer(std::string_view pointer) {
+  std::vector<std::string> tokens;
+  while (pointer.starts_with('/')) {
+    pointer.remove_prefix(1);
+    const std::size_t end = pointer.find('/');
+    tokens.push_back(unescape_pointer_token(pointer.substr(0, end)));
+    if (end == std::string_view::npos) break;
+    pointer.remove_prefix(end);
+  }
+  return tokens;
+}
+
+}  // namespace tidemark::workload

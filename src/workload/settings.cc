@@ -1,0 +1,182 @@
+#include "workload/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "base/log.h"
+#include "workload/duration.h"
+
+namespace tidemark::workload {
+namespace {
+
+// Enough to recognise a value in a warning.
+constexpr std::size_t kMaxQuotedBytes = 60;
+
+template <typename T>
+struct Named {
+  std::string_view name;
+  T value;
+};
+
+constexpr std::array kSweepModes = {Named<SweepMode>{"roll", SweepMode::kRoll},
+                                    Named<SweepMode>{"report", SweepMode::kReport},
+                                    Named<SweepMode>{"off", SweepMode::kOff}};
+constexpr std::array kStampModes = {Named<StampMode>{"annotate", StampMode::kAnnotate},
+                                    Named<StampMode>{"pin", StampMode::kPin}};
+constexpr std::array kSwitch = {Named<bool>{"on", true}, Named<bool>{"off", false}};
+constexpr std::array kFlag = {Named<bool>{"true", true}, Named<bool>{"false", false}};
+
+template <typename T>
+std::string_view name_of(std::span<const Named<T>> choices, T value) {
+  return std::ranges::find(choices, value, &Named<T>::value)->name;
+}
+
+std::string unknown_value(std::string_view value) {
+  return "unknown value " + json_quote(value.substr(0, kMaxQuotedBytes));
+}
+
+template <typename T>
+Result<T> choose(std::string_view value, std::span<const Named<T>> choices) {
+  std::string known;
+  for (const Named<T>& choice : choices) {
+    if (choice.name == value) return choice.value;
+    known.append(known.empty() ? "" : ", ").append(choice.name);
+  }
+  return fail(ErrorKind::kInvalid, unknown_value(value) + " (" + known + ")");
+}
+
+// RFC 1123 label, as names of containers and volumes are: at most 63 of a-z, 0-9 and inner '-'.
+bool is_label(std::string_view name) {
+  const auto inner = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  return !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
+         std::ranges::all_of(name, inner);
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
+}
+
+// Where a value may be given, in the order in which they decide.
+struct Level {
+  std::string_view prefix;  // of a problem
+  const StringMap* map;
+};
+
+class Lookup {
+ public:
+  Lookup(const Object& workload, const NamespaceMeta& ns, std::vector<std::string>& problems)
+      : levels_{{{"", &workload.annotations},
+                 {"", &workload.labels},
+                 {"namespace: ", &ns.annotations},
+                 {"namespace: ", &ns.labels}}},
+        problems_(problems) {}
+
+  // The first value that `parse` accepts, else `fallback`; what it refuses becomes a problem.
+  template <typename T, typename Parse>
+  T first(std::string_view key, T fallback, Parse parse) const {
+    for (const Level& level : levels_) {
+      if (auto value = at(level, key, parse)) return std::move(*value);
+    }
+    return fallback;
+  }
+
+  // True where any level says so.
+  bool any(std::string_view key) const {
+    bool found = false;
+    for (const Level& level : levels_) {
+      const auto parse = [](std::string_view text) {
+        return choose(text, std::span<const Named<bool>>(kFlag));
+      };
+      found = at(level, key, parse).value_or(false) || found;
+    }
+    return found;
+  }
+
+ private:
+  template <typename Parse>
+  auto at(const Level& level, std::string_view key, Parse parse) const
+      -> std::optional<typename decltype(parse(key))::value_type> {
+    const auto entry = level.map->find(std::string(key));
+    if (entry == level.map->end()) return std::nullopt;
+    auto value = parse(std::string_view(entry->second));
+    if (value) return std::move(*value);
+    problems_.push_back(std::string(level.prefix) + std::string(key) + ": " +
+                        value.error().message);
+    return std::nullopt;
+  }
+
+  std::array<Level, 4> levels_;
+  std::vector<std::string>& problems_;
+};
+
+Result<std::string> parse_window(std::string_view text) { return std::string(trimmed(text)); }
+
+Result<std::chrono::seconds> parse_cooldown(std::string_view text) {
+  const auto duration = parse_duration(trimmed(text));
+  if (!duration) return fail(duration.error());
+  return std::chrono::ceil<std::chrono::seconds>(*duration);
+}
+
+}  // namespace
+
+std::string_view to_string(SweepMode mode) {
+  return name_of(std::span<const Named<SweepMode>>(kSweepModes), mode);
+}
+
+std::string_view to_string(StampMode mode) {
+  return name_of(std::span<const Named<StampMode>>(kStampModes), mode);
+}
+
+Result<SweepMode> parse_sweep_mode(std::string_view text) {
+  return choose(text, std::span<const Named<SweepMode>>(kSweepModes));
+}
+
+Result<StampMode> parse_stamp_mode(std::string_view text) {
+  return choose(text, std::span<const Named<StampMode>>(kStampModes));
+}
+
+Result<bool> parse_stamp_switch(std::string_view text) {
+  return choose(text, std::span<const Named<bool>>(kSwitch));
+}
+
+Result<std::set<std::string>> parse_container_names(std::string_view text) {
+  std::set<std::string> names;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    const std::string_view name = trimmed(text.substr(0, comma));
+    if (!name.empty()) {
+      if (!is_label(name)) {
+        return fail(ErrorKind::kInvalid,
+                    json_quote(name.substr(0, kMaxQuotedBytes)) + " is not a container's name");
+      }
+      names.emplace(name);
+    }
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return names;
+}
+
+EffectiveSettings effective_settings(const Object& workload, const NamespaceMeta& ns,
+                                     const Settings& defaults) {
+  EffectiveSettings out;
+  const Lookup lookup(workload, ns, out.problems);
+  out.settings = {.sweep = lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
+                  .mode = lookup.first(kModeKey, defaults.mode, parse_stamp_mode),
+                  .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
+                  .hold = lookup.any(kHoldKey) || defaults.hold,
+                  .cooldown = lookup.first(kCooldownKey, defaults.cooldown, parse_cooldown),
+                  .window = lookup.first(kWindowKey, defaults.window, parse_window),
+                  .ignored_containers = lookup.first(
+                      kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
+  return out;
+}
+
+}  // namespace tidemark::workload
