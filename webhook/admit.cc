@@ -1,0 +1,115 @@
+#include "webhook/admit.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "webhook/decode_review.h"
+#include "webhook/encode_response.h"
+
+namespace tidemark::webhook {
+namespace {
+
+// Counts the reviews that are being looked up.
+class InFlight {
+ public:
+  InFlight(std::atomic<std::size_t>& count, const Gauge& gauge)
+      : count_(count), gauge_(gauge), position_(count.fetch_add(1) + 1) {
+    gauge_.add(1);
+  }
+  ~InFlight() {
+    gauge_.add(-1);
+    count_.fetch_sub(1);
+  }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  std::size_t position() const { return position_; }
+
+ private:
+  std::atomic<std::size_t>& count_;
+  const Gauge& gauge_;
+  std::size_t position_;
+};
+
+}  // namespace
+
+Admitter::Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces,
+                   const Clock& clock, Metrics& metrics, Logger log)
+    : options_(std::move(options)),
+      lookups_(lookups),
+      namespaces_(namespaces),
+      clock_(clock),
+      admissions_(metrics.counter("tidemark_admissions_total",
+                                  "Admissions by kind, operation and outcome; no dry runs.")),
+      malformed_(metrics
+                     .counter("tidemark_malformed_reviews_total",
+                              "Request bodies that were no AdmissionReview.")
+                     .with()),
+      overloaded_(metrics
+                      .counter("tidemark_admissions_overloaded_total",
+                               "Admissions without lookups, because too many were under way.")
+                      .with()),
+      duration_(metrics
+                    .histogram("tidemark_admission_duration_seconds",
+                               "From the decoded request to its answer; no dry runs.",
+                               latency_bounds_seconds())
+                    .with()),
+      in_flight_gauge_(
+          metrics.gauge("tidemark_admissions_in_flight", "Admissions being looked up now.").with()),
+      log_(std::move(log)) {}
+
+Result<std::string> Admitter::admit(std::string_view body) {
+  const SteadyTime begin = clock_.steady_now();
+  const Deadline deadline = Deadline::after(options_.deadline);
+
+  const auto review = decode_review(body);
+  if (!review) {
+    malformed_.add();
+    return fail(review.error());
+  }
+  Decision decision;
+  if (!pass_reason(*review, options_.sweeper_user)) {
+    const auto ns = namespaces_.get(review->ns, deadline.at_most(options_.deadline / 4));
+    const auto assessment = assess(*review, ns, options_.defaults);
+    if (!assessment) return fail(assessment.error());
+    const Answers answers = look_up(*review, *assessment, deadline);
+    decision = decide(*review, *assessment, answers, options_.policy, clock_.wall_now());
+  }
+  if (!review->dry_run) record(*review, decision, begin);
+  return encode_response(review->uid, decision);
+}
+
+Answers Admitter::look_up(const Review& review, const Assessment& assessment, Deadline deadline) {
+  const InFlight in_flight(in_flight_, in_flight_gauge_);
+  if (in_flight.position() > options_.max_in_flight) {
+    if (!review.dry_run) overloaded_.add();
+    return refuse_slots(
+        assessment, Error{.kind = ErrorKind::kTooMany, .message = "too many admissions under way"});
+  }
+  const bool update = review.operation == Operation::kUpdate;
+  const auto max_age = update ? std::min(options_.max_age, kEditMaxAge) : options_.max_age;
+  return resolve_slots(review, assessment, lookups_, max_age, deadline);
+}
+
+void Admitter::record(const Review& review, const Decision& decision, SteadyTime begin) {
+  const std::chrono::duration<double> took = clock_.steady_now() - begin;
+  duration_.observe(took.count());
+  admissions_
+      .with({{"kind", review.kind == nullptr ? "other" : review.kind->kind},
+             {"operation", std::string(to_string(review.operation))},
+             {"outcome", std::string(to_string(decision.outcome))}})
+      .add();
+  const auto write = decision.outcome == Outcome::kUnstamped || decision.outcome == Outcome::kDenied
+                         ? &Logger::warn
+                         : &Logger::debug;
+  (log_.*write)("admission", {{"kind", review.kind_name},
+                              {"namespace", review.ns},
+                              {"name", review.name},
+                              {"operation", to_string(review.operation)},
+                              {"user", review.user},
+                              {"outcome", to_string(decision.outcome)},
+                              {"seconds", took.count()},
+                              {"detail", decision.warnings.empty() ? std::string_view()
+                                                                   : decision.warnings.front()}});
+}
+
+}  // namespace tidemark::webhook

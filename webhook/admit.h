@@ -1,0 +1,67 @@
+// Admitter: one AdmissionReview in, its answer out. Read admit() first: it names the stages.
+//
+// Purpose: the pipeline of the webhook, with its deadline, its bound on work under way and its
+// metrics. It knows nothing of HTTP.
+// Thread-safety: admit() from many threads. Ownership: the caller keeps everything passed by
+// reference alive. Errors: kInvalid for what is no AdmissionReview; everything else is an answer.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "webhook/assess.h"
+#include "webhook/decide.h"
+#include "webhook/namespaces.h"
+#include "webhook/resolve_slots.h"
+#include "workload/settings.h"
+
+namespace tidemark::webhook {
+
+struct AdmitOptions {
+  std::chrono::milliseconds deadline{2000};
+  Policy policy;
+  workload::Settings defaults;
+  std::string sweeper_user;
+  // How old an answer of the registry may be on CREATE, where many objects share their images.
+  std::chrono::milliseconds max_age{30'000};
+  // Beyond these the slots of a review are not looked up, so that answers stay quick: fewer than
+  // the server's connections (384), more than what two cores resolve within the deadline.
+  std::size_t max_in_flight = 256;
+};
+
+class Admitter {
+ public:
+  // On UPDATE: push and `rollout restart` follow each other, while a write that is admitted twice
+  // (reinvocation, conflict retries) comes within milliseconds.
+  static constexpr std::chrono::milliseconds kEditMaxAge{2'000};
+
+  Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces, const Clock& clock,
+           Metrics& metrics, Logger log);
+
+  Result<std::string> admit(std::string_view body);
+
+ private:
+  Answers look_up(const Review& review, const Assessment& assessment, Deadline deadline);
+  void record(const Review& review, const Decision& decision, SteadyTime begin);
+
+  const AdmitOptions options_;
+  const Lookups lookups_;
+  Namespaces& namespaces_;
+  const Clock& clock_;
+  const CounterFamily admissions_;
+  const Counter malformed_;
+  const Counter overloaded_;
+  const Histogram duration_;
+  const Gauge in_flight_gauge_;
+  std::atomic<std::size_t> in_flight_{0};
+  const Logger log_;
+};
+
+}  // namespace tidemark::webhook

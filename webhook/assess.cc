@@ -1,0 +1,228 @@
+#include "webhook/assess.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "workload/annotations.h"
+#include "workload/bare_template.h"
+
+namespace tidemark::webhook {
+namespace {
+
+using workload::Object;
+using workload::Slot;
+using workload::SlotImage;
+using workload::Stamp;
+using workload::StringMap;
+using Stamps = std::map<std::string, Stamp>;
+
+// Controllers make these from a template that was stamped already (rule 7).
+constexpr std::array kMadeByControllers = {"ReplicaSet", "ReplicationController", "Pod", "Job"};
+
+// Clients that send whole files, where a stale export looks like an undo (rule 5).
+constexpr std::array kFileWriters = {"kubectl-client-side-apply", "kubectl-replace",
+                                     "kubectl-create", "helm"};
+
+std::string_view annotation(const StringMap& annotations, std::string_view key) {
+  const auto found = annotations.find(std::string(key));
+  return found == annotations.end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::optional<Stamp> stamp_of(const Stamps& stamps, const std::string& key) {
+  const auto found = stamps.find(key);
+  return found == stamps.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool file_writer(const Review& review) {
+  return std::ranges::find(kFileWriters, review.field_manager) != kFileWriters.end();
+}
+
+// A declarative owner of the stamp itself: it holds an exported manifest.
+bool applied_by_owner(const Object& object, const std::string& stamp_key) {
+  return std::ranges::any_of(object.managed, [&](const workload::ManagedEntry& entry) {
+    return entry.operation == "Apply" &&
+           std::ranges::find(entry.stamp_keys, stamp_key) != entry.stamp_keys.end();
+  });
+}
+
+// Rule 5, but for the question what the registry serves now.
+bool is_rollback_candidate(const Review& review, const Assessment& assessment,
+                           const SlotPlan& plan) {
+  if (!plan.submitted_stamp || !plan.reference || plan.submitted_stamp == plan.old_stamp) {
+    return false;
+  }
+  const Stamp& stamp = *plan.submitted_stamp;
+  const std::string id = plan.slot.id();
+  if (!stamp.is_for(*plan.reference) || file_writer(review) ||
+      applied_by_owner(*review.object, plan.slot.stamp_key())) {
+    return false;
+  }
+  const auto baseline = assessment.baseline.find(id);
+  return workload::history_lists(assessment.history, id, stamp.digest()) ||
+         (baseline != assessment.baseline.end() && baseline->second.digest() == stamp.digest());
+}
+
+bool same_reference(const SlotPlan& plan, std::string_view old_written) {
+  if (plan.written == old_written) return true;
+  const auto now = image::Reference::parse(plan.written);
+  const auto before = image::Reference::parse(old_written);
+  return now && before && *now == *before;
+}
+
+// What can be told of a slot from both objects: images as written, stamps, rollback.
+SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_stamps,
+                      const Stamps& submitted_stamps, bool pin_mode) {
+  SlotPlan plan{.slot = slot, .written = slot.image};
+  const std::string key = slot.stamp_key();
+  plan.submitted_stamp = stamp_of(submitted_stamps, key);
+  plan.old_stamp = stamp_of(old_stamps, key);
+
+  std::string old_written;
+  const Slot* old_slot =
+      review.old_object ? workload::find_slot(review.old_object->pod_template, key) : nullptr;
+  if (old_slot != nullptr) {
+    plan.old_image = old_written = old_slot->image;
+    if (plan.old_stamp) {
+      if (auto unpinned = workload::unpinned_image(old_slot->image, *plan.old_stamp)) {
+        plan.old_pinned = true;
+        old_written = std::move(*unpinned);
+      }
+    }
+  }
+
+  // A digest that the owner wrote himself over an image that was not pinned, though it is the
+  // stamped one, is his own: in annotate mode nothing of ours can have put it there.
+  const bool may_be_ours =
+      pin_mode || plan.old_pinned || plan.submitted_stamp != plan.old_stamp || !plan.old_stamp;
+  if (may_be_ours) {
+    for (const auto& stamp : {plan.old_stamp, plan.submitted_stamp}) {
+      if (!stamp) continue;
+      if (auto unpinned = workload::unpinned_image(slot.image, *stamp)) {
+        plan.written = std::move(*unpinned);
+        break;
+      }
+    }
+  }
+  plan.same_reference = old_slot != nullptr && same_reference(plan, old_written);
+  SlotImage image = workload::read_slot_image(plan.written);
+  if (image.kind == SlotImage::Kind::kTag) {
+    plan.step = Step::kResolve;
+    plan.reference = std::move(image.reference);
+  } else if (image.kind == SlotImage::Kind::kUnreadable) {
+    plan.step = Step::kUnreadable;
+    plan.problem = std::move(image.problem);
+  }
+  return plan;
+}
+
+// The owner's own pin (see compare_slot) is an edit that same_bare_template cannot see.
+bool owner_pinned(const SlotPlan& plan) {
+  return plan.old_stamp && !plan.same_reference &&
+         workload::unpinned_image(plan.slot.image, *plan.old_stamp).has_value();
+}
+
+Result<bool> template_edited(const Review& review, const Stamps& old_stamps,
+                             const std::vector<SlotPlan>& slots) {
+  if (!review.old_object) return true;  // CREATE
+  // An immutable template's pods stay as they are: a change of one slot (a Pod's image) says
+  // nothing of the others, and step_of() sees it by the reference.
+  if (review.kind->template_immutable) return false;
+  if (std::ranges::any_of(slots, owner_pinned)) return true;
+  const auto same = workload::same_bare_template(review.old_object_json, review.object_json,
+                                                 *review.kind, old_stamps);
+  if (!same) return fail(same.error());
+  return !*same;
+}
+
+Step step_of(const SlotPlan& plan, const Assessment& assessment, const Review& review) {
+  const bool replaced = assessment.edited || (review.kind->template_immutable &&
+                                              !plan.same_reference && review.old_object);
+  if (!replaced && !plan.rollback_to) return Step::kCarry;
+  const auto& ignored = assessment.settings.ignored_containers;
+  const bool wanted = assessment.settings.stamp && !ignored.contains(plan.slot.name);
+  return wanted ? plan.step : Step::kLeaveAlone;
+}
+
+// Undo to a revision from before Tidemark: the submitted template has no stamp at all, and the
+// client is one that names itself not (rule 5).
+bool all_stamps_gone(const Review& review, const Stamps& old_stamps) {
+  const auto& submitted = review.object->pod_template.annotations;
+  const bool any = std::ranges::any_of(
+      submitted, [](const auto& entry) { return workload::is_stamp_key(entry.first); });
+  return !old_stamps.empty() && !any && review.field_manager.empty();
+}
+
+}  // namespace
+
+std::optional<std::string_view> pass_reason(const Review& review, std::string_view sweeper_user) {
+  if (!review.object) return "not a template that is stamped";
+  if (review.user == sweeper_user || review.field_manager == kOwnFieldManager) {
+    return "written by Tidemark";
+  }
+  const bool made =
+      std::ranges::find(kMadeByControllers, review.kind->kind) != kMadeByControllers.end();
+  if (made && review.object->controller) return "owned by a controller";
+  // Its controller starts no pods any more (a Deployment's only syncs its status).
+  if (review.object->deleting) return "being deleted";
+  return std::nullopt;
+}
+
+Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& ns,
+                          const workload::Settings& defaults) {
+  const Object& object = *review.object;
+  const Stamps submitted_stamps = workload::read_stamps(object.pod_template.annotations);
+  Assessment assessment;
+  Stamps old_stamps;
+  if (review.old_object) {
+    const StringMap& old_annotations = review.old_object->annotations;
+    old_stamps = workload::read_stamps(review.old_object->pod_template.annotations);
+    assessment.history =
+        workload::parse_history(annotation(old_annotations, workload::kHistoryKey));
+    assessment.held = workload::parse_held(annotation(old_annotations, workload::kHeldKey));
+    assessment.baseline =
+        workload::parse_baseline(annotation(old_annotations, workload::kBaselineKey));
+  }
+  auto effective = workload::effective_settings(object, ns, defaults);
+  const bool pin_mode = effective.settings.mode == workload::StampMode::kPin;
+
+  for (const Slot& slot : object.pod_template.slots) {
+    SlotPlan plan = compare_slot(slot, review, old_stamps, submitted_stamps, pin_mode);
+    if (review.old_object && !review.kind->template_immutable &&
+        is_rollback_candidate(review, assessment, plan)) {
+      plan.rollback_to = plan.submitted_stamp;
+      assessment.undo = true;
+    }
+    assessment.slots.push_back(std::move(plan));
+  }
+  if (review.old_object && !review.kind->template_immutable &&
+      all_stamps_gone(review, old_stamps)) {
+    assessment.all_stamps_gone = true;
+    for (SlotPlan& plan : assessment.slots) {
+      const auto baseline = assessment.baseline.find(plan.slot.id());
+      if (baseline == assessment.baseline.end() || !plan.reference ||
+          !baseline->second.is_for(*plan.reference) || baseline->second == plan.old_stamp) {
+        continue;
+      }
+      plan.rollback_to = baseline->second;
+      assessment.undo = true;
+    }
+  }
+  // An undo brought the annotations of a former revision along: what the user wants is in the old.
+  if (assessment.undo) effective = workload::effective_settings(*review.old_object, ns, defaults);
+  assessment.settings = std::move(effective.settings);
+  assessment.problems = std::move(effective.problems);
+
+  const auto edited = template_edited(review, old_stamps, assessment.slots);
+  if (!edited) return fail(edited.error());
+  assessment.edited = *edited;
+  for (SlotPlan& plan : assessment.slots) {
+    plan.step = step_of(plan, assessment, review);
+    const bool listed = assessment.held.contains(plan.slot.id());
+    plan.held = plan.same_reference && plan.old_stamp && (listed || assessment.settings.hold);
+  }
+  return assessment;
+}
+
+}  // namespace tidemark::webhook

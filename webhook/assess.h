@@ -1,0 +1,79 @@
+// Stage 2: Review -> Assessment: which rule of the stamp contract applies to which slot.
+//
+// Purpose: everything that can be said before a registry is asked. Rules are numbered as in the
+// stamp contract (webhook/README.md). Decided from the OLD object and the bare template; stamps
+// inside the submitted object are never trusted, they are at most a rollback candidate and tell
+// which pinned images are Tidemark's own work. That is why a second invocation, whose submitted
+// object carries the first answer, comes to the same result.
+// Thread-safety: pure functions over values. Errors: kInvalid where the template cannot be
+// compared.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "image/reference.h"
+#include "webhook/decode_review.h"
+#include "workload/records.h"
+#include "workload/settings.h"
+#include "workload/stamp.h"
+
+namespace tidemark::webhook {
+
+// What Tidemark's own writers call themselves: their writes are never mutated.
+inline constexpr std::string_view kOwnFieldManager = "tidemark";
+
+// Why a request passes without any change; nullopt: it goes through the stages that follow.
+// `sweeper_user`: the user name under which the sweeper writes.
+std::optional<std::string_view> pass_reason(const Review& review, std::string_view sweeper_user);
+
+enum class Step {
+  kCarry,       // rule 2: stamp and pin stay byte for byte
+  kResolve,     // rules 1, 3, 4 and 5: the registry is asked
+  kLeaveAlone,  // by digest, empty, `auto`, or not wanted: no stamp
+  kUnreadable   // not an image name: no stamp, a warning
+};
+
+struct SlotPlan {
+  workload::Slot slot = {};  // as submitted
+  Step step = Step::kLeaveAlone;
+  // The image as its owner wrote it: the submitted one with a pin of ours taken back.
+  std::string written = {};
+  std::optional<image::Reference> reference = {};  // of `written`, for kResolve
+  std::string problem = {};                        // for kUnreadable
+
+  std::optional<workload::Stamp> old_stamp = {};  // of the old object
+  std::string old_image = {};                     // as stored, "" where the slot is new
+  bool old_pinned = false;                        // old_image is a pin of ours
+  bool same_reference = false;                    // as the old object's slot
+  std::optional<workload::Stamp> submitted_stamp = {};
+
+  bool held = false;  // rule 4: keeps its stamp unless the tag moved on
+  std::optional<workload::Stamp> rollback_to =
+      {};  // rule 5: unless the registry serves it now anyway
+};
+
+struct Assessment {
+  bool edited = false;  // the template changes: its pods are replaced
+  // The write is a `rollout undo`: user-set keys come from the old object as well (rule 5).
+  bool undo = false;
+  // All stamps are gone and no field manager is named (rule 5).
+  bool all_stamps_gone = false;
+  std::vector<SlotPlan> slots;
+  workload::Settings settings;
+  std::vector<std::string> problems;  // of the settings
+
+  // The records of the old object; empty on CREATE.
+  std::vector<workload::HistoryEntry> history;
+  workload::Held held;
+  workload::Baseline baseline;
+};
+
+// `review.object` must be there. `ns`: the namespace's own metadata, as far as it is known.
+Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& ns,
+                          const workload::Settings& defaults);
+
+}  // namespace tidemark::webhook

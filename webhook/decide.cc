@@ -1,0 +1,498 @@
+#include "webhook/decide.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "base/log.h"
+#include "workload/annotations.h"
+
+namespace tidemark::webhook {
+namespace {
+
+using workload::HistoryEntry;
+using workload::Stamp;
+using workload::StringMap;
+
+constexpr std::string_view kOwnKeyPrefix = "tidemark.dev/";
+constexpr std::string_view kHeldByUndo = "rolled back by its owner";
+// A reason in an annotation: a cause in a line, not a page of a registry's HTML.
+constexpr std::size_t kMaxReasonBytes = 256;
+
+// What becomes of one slot.
+struct SlotResult {
+  std::string image = {};
+  std::optional<Stamp> stamp = {};  // for every step but kCarry
+  std::string_view why = {};        // for the history
+  std::string unstamped = {};       // why there is no stamp, where one is wanted
+  bool failed = false;              // a lookup failed
+  bool rolled_back = false;         // rule 5
+};
+
+// `container "app"`, `image volume "data"`: how warnings name a slot.
+std::string describe(const workload::Slot& slot) {
+  constexpr std::array kNames = {"container", "init container", "image volume"};
+  return std::string(kNames[static_cast<std::size_t>(slot.type)]) + " \"" + slot.name + "\"";
+}
+
+std::string warning_for(const SlotPlan& plan, std::string_view text) {
+  return "tidemark: " + describe(plan.slot) + ": " + std::string(text);
+}
+
+std::string short_form(const image::Digest& digest) {
+  return std::string(digest.short_hex()) + "..";
+}
+
+// The whole decision, step by step; decide() at the end of the file names the steps in order.
+class Decider {
+ public:
+  Decider(const Review& review, const Assessment& assessment, const Answers& answers,
+          const Policy& policy, WallTime now)
+      : review_(review),
+        assessment_(assessment),
+        answers_(answers),
+        policy_(policy),
+        now_(to_rfc3339(now)),
+        held_(assessment.held) {
+    if (review.old_object) {
+      old_annotations_ = review.old_object->annotations;
+      old_template_annotations_ = review.old_object->pod_template.annotations;
+    }
+  }
+
+  void decide_slots() {
+    for (const SlotPlan& plan : assessment_.slots) results_.push_back(decide_slot(plan));
+    if (!assessment_.edited) return;
+    std::erase_if(held_, [&](const auto& entry) { return !has_slot(entry.first); });
+  }
+
+  // Stamps and pins, by the template's annotations and images.
+  void write_template() {
+    template_annotations_ = submitted_template_annotations();
+    set_stamps(template_annotations_);
+    if (!is_pod()) fit_stamps(template_annotations_);
+  }
+
+  void write_history() {
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      const SlotPlan& plan = assessment_.slots[i];
+      const auto& stamp = results_[i].stamp;
+      if (!stamp || stamp == plan.old_stamp) continue;
+      decision_.changes.push_back({.time = now_,
+                                   .slot = plan.slot.id(),
+                                   .from = plan.old_stamp ? plan.old_stamp->str() : "",
+                                   .to = stamp->str(),
+                                   .why = std::string(results_[i].why),
+                                   .by = review_.user});
+    }
+  }
+
+  // The workload's own annotations: history, held, unstamped, change-cause.
+  void write_records() {
+    StringMap& wanted = own_annotations();
+    if (!is_pod()) wanted = review_.object->annotations;
+    restore_keys(wanted);
+    set_history(wanted);
+    set_held(wanted);
+    set_unstamped(wanted);
+    set_change_cause(wanted);
+    fit_records(wanted);
+    if (is_pod()) fit_stamps(wanted);
+  }
+
+  void write_warnings() {
+    for (const std::string& problem : assessment_.problems) {
+      decision_.warnings.push_back("tidemark: " + problem);
+    }
+    if (assessment_.all_stamps_gone && !assessment_.undo) {
+      decision_.warnings.emplace_back(
+          "tidemark: the template came without its stamps, they stay; an undo to a revision from "
+          "before Tidemark cannot bring older images back");
+    }
+    warn_of_replaced_stamps();
+    warn_of_pull_policies();
+  }
+
+  void write_patch() {
+    const workload::Object& object = *review_.object;
+    const workload::PodTemplate& pod_template = object.pod_template;
+    if (!is_pod()) {
+      decision_.patch.change_map(object.kind.template_pointer + "/metadata/annotations",
+                                 pod_template.has_metadata, pod_template.has_annotations,
+                                 pod_template.annotations, template_annotations_);
+    }
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      const workload::Slot& slot = assessment_.slots[i].slot;
+      if (results_[i].image == slot.image) continue;
+      decision_.patch.replace(slot.image_pointer, json_quote(results_[i].image));
+    }
+    decision_.patch.change_map("/metadata/annotations", true, object.has_annotations,
+                               object.annotations, own_annotations());
+  }
+
+  void conclude() {
+    const auto any = [&](bool SlotResult::*what) {
+      return std::ranges::any_of(results_, [&](const SlotResult& result) { return result.*what; });
+    };
+    const bool unstamped = std::ranges::any_of(
+        results_, [](const SlotResult& result) { return !result.unstamped.empty(); });
+    if (policy_.require && unstamped) {
+      decision_.outcome = Outcome::kDenied;
+      decision_.denial = denial();
+    } else if (any(&SlotResult::failed) || unstamped) {
+      decision_.outcome = Outcome::kUnstamped;
+    } else if (any(&SlotResult::rolled_back)) {
+      decision_.outcome = Outcome::kRolledBack;
+    } else if (decision_.patch.empty()) {
+      decision_.outcome = Outcome::kUntouched;
+    } else {
+      decision_.outcome = assessment_.edited ? Outcome::kStamped : Outcome::kCarried;
+    }
+  }
+
+  Decision take() { return std::move(decision_); }
+
+ private:
+  // A Pod is its own template: one map of annotations holds the stamps and the records.
+  bool is_pod() const { return review_.kind->template_pointer.empty(); }
+  StringMap& own_annotations() { return is_pod() ? template_annotations_ : own_annotations_; }
+  const StringMap& submitted_template_annotations() const {
+    return review_.object->pod_template.annotations;
+  }
+  bool pin_mode() const { return assessment_.settings.mode == workload::StampMode::kPin; }
+  bool has_slot(std::string_view id) const {
+    return std::ranges::any_of(assessment_.slots,
+                               [&](const SlotPlan& plan) { return plan.slot.id() == id; });
+  }
+
+  SlotResult decide_slot(const SlotPlan& plan) {
+    switch (plan.step) {
+      case Step::kCarry:
+        return carry(plan);
+      case Step::kResolve:
+        return decide_resolved(plan);
+      case Step::kLeaveAlone:
+        held_.erase(plan.slot.id());
+        return {.image = plan.written};
+      case Step::kUnreadable:
+        return unstamped(plan, "not an image name: " + plan.problem);
+    }
+    return {.image = plan.slot.image};
+  }
+
+  // Rule 2. The image is put back only where pins of ours are in play.
+  static SlotResult carry(const SlotPlan& plan) {
+    const bool pins = plan.old_pinned || plan.written != plan.slot.image;
+    return {.image = plan.same_reference && pins ? plan.old_image : plan.slot.image};
+  }
+
+  SlotResult decide_resolved(const SlotPlan& plan) {
+    const auto found = answers_.find(plan.reference->tagged());
+    const Result<image::Digest> answer =
+        found == answers_.end() ? fail(ErrorKind::kInternal, "not asked") : found->second;
+    if (!plan.same_reference) held_.erase(plan.slot.id());
+    if (plan.rollback_to) return roll_back(plan, answer);
+    if (plan.held && hold_stands(plan, answer)) return keep(plan);
+    if (!answer) return failed(plan, answer.error());
+    if (plan.held) held_.erase(plan.slot.id());
+    return stamped(plan, *answer,
+                   review_.old_object ? workload::kWhyEdited : workload::kWhyCreated);
+  }
+
+  // Rule 4: until the tag moves on to a digest that is not held. A hold by hand has no such end.
+  bool hold_stands(const SlotPlan& plan, const Result<image::Digest>& answer) const {
+    return assessment_.settings.hold || !answer ||
+           workload::is_held(held_, plan.slot.id(), *answer);
+  }
+
+  static SlotResult keep(const SlotPlan& plan) {
+    return {.image = plan.old_pinned ? plan.old_image : plan.written, .stamp = plan.old_stamp};
+  }
+
+  SlotResult stamped(const SlotPlan& plan, const image::Digest& digest, std::string_view why) {
+    return {
+        .image = pin_mode() ? workload::pinned_image(plan.written, digest) : plan.written,
+        .stamp = Stamp::make(*plan.reference, digest),
+        .why = why,
+    };
+  }
+
+  // Rule 5.
+  SlotResult roll_back(const SlotPlan& plan, const Result<image::Digest>& answer) {
+    const std::string id = plan.slot.id();
+    const image::Digest& target = plan.rollback_to->digest();
+    release(id, target);
+    // Served now anyway: an edit, but for the hold on it, which its owner has just lifted.
+    if (answer && *answer == target) {
+      held_.erase(id);
+      return stamped(plan, target, workload::kWhyEdited);
+    }
+    std::optional<image::Digest> left;
+    if (answer) {
+      left = *answer;
+    } else if (plan.old_stamp) {
+      left = plan.old_stamp->digest();
+    }
+    if (left && *left != target) hold(id, *left);
+    const bool pin = pin_mode() || policy_.pin_on_rollback;
+    SlotResult result{.image = pin ? workload::pinned_image(plan.written, target) : plan.written,
+                      .stamp = plan.rollback_to,
+                      .why = workload::kWhyRolledBack,
+                      .rolled_back = true};
+    std::string told = "rolled back to " + short_form(target);
+    if (left) told += ", " + short_form(*left) + " is held until the tag moves on";
+    decision_.warnings.push_back(warning_for(plan, told));
+    if (pin && !pin_mode()) {
+      decision_.warnings.push_back(
+          warning_for(plan, "image pinned meanwhile: GitOps tools need ignoreDifferences on " +
+                                plan.slot.image_pointer));
+    }
+    return result;
+  }
+
+  void release(const std::string& id, const image::Digest& digest) {
+    const auto found = held_.find(id);
+    if (found == held_.end()) return;
+    std::erase_if(found->second, [&](const workload::Hold& hold) { return hold.digest == digest; });
+    if (found->second.empty()) held_.erase(found);
+  }
+
+  void hold(const std::string& id, const image::Digest& digest) {
+    if (workload::is_held(held_, id, digest)) return;
+    held_[id].push_back({.digest = digest, .reason = std::string(kHeldByUndo), .since = now_});
+  }
+
+  // Rule 3: the old stamp stays where the reference did.
+  SlotResult failed(const SlotPlan& plan, const Error& error) {
+    if (plan.same_reference && plan.old_stamp) {
+      decision_.warnings.push_back(
+          warning_for(plan, plan.reference->tagged() + " keeps its stamp of " +
+                                short_form(plan.old_stamp->digest()) + ": " + error.message));
+      SlotResult result = stamped(plan, plan.old_stamp->digest(), workload::kWhyEdited);
+      if (pin_mode() && plan.old_pinned) result.image = plan.old_image;
+      result.failed = true;
+      return result;
+    }
+    return unstamped(plan, error.message);
+  }
+
+  SlotResult unstamped(const SlotPlan& plan, const std::string& reason) {
+    held_.erase(plan.slot.id());
+    const std::string name = plan.reference ? plan.reference->tagged() : plan.written;
+    decision_.warnings.push_back(warning_for(plan, name + " not stamped: " + reason));
+    return {.image = plan.written, .unstamped = reason.substr(0, kMaxReasonBytes), .failed = true};
+  }
+
+  // From the client's annotations to the wanted ones, as far as stamps go.
+  void set_stamps(StringMap& annotations) const {
+    std::erase_if(annotations,
+                  [](const auto& entry) { return workload::is_stamp_key(entry.first); });
+    if (!assessment_.edited) {
+      for (const auto& [key, value] : old_template_annotations_) {
+        if (workload::is_stamp_key(key)) annotations.insert_or_assign(key, value);
+      }
+    }
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      if (assessment_.slots[i].step == Step::kCarry) continue;
+      const std::string key = assessment_.slots[i].slot.stamp_key();
+      annotations.erase(key);
+      if (results_[i].stamp) annotations.emplace(key, results_[i].stamp->str());
+    }
+  }
+
+  // Rule 9: the last slots lose their stamps where a user's annotations fill the bound.
+  void fit_stamps(StringMap& annotations) {
+    for (std::size_t i = results_.size(); i-- > 0;) {
+      if (workload::annotations_bytes(annotations) <= workload::kMaxAnnotationsBytes) return;
+      const SlotPlan& plan = assessment_.slots[i];
+      if (annotations.erase(plan.slot.stamp_key()) == 0) continue;
+      results_[i] = unstamped(plan, "annotations are full (256 KiB)");
+    }
+  }
+
+  // Rule 5, last sentence, and the first line of rule 1.
+  void restore_keys(StringMap& wanted) const {
+    const auto ours = [&](const std::string& key) {
+      return assessment_.undo ? key.starts_with(kOwnKeyPrefix) : workload::is_written_key(key);
+    };
+    std::erase_if(wanted, [&](const auto& entry) { return ours(entry.first); });
+    for (const auto& [key, value] : old_annotations_) {
+      if (ours(key)) wanted.insert_or_assign(key, value);
+    }
+  }
+
+  static void set_or_erase(StringMap& wanted, std::string_view key, std::string value) {
+    if (value.empty()) {
+      wanted.erase(std::string(key));
+    } else {
+      wanted.insert_or_assign(std::string(key), std::move(value));
+    }
+  }
+
+  void set_history(StringMap& wanted) const {
+    if (decision_.changes.empty()) return;
+    set_or_erase(
+        wanted, workload::kHistoryKey,
+        workload::dump_history(workload::push_history(decision_.changes, assessment_.history)));
+  }
+
+  void set_held(StringMap& wanted) const {
+    if (held_ == assessment_.held) return;
+    set_or_erase(wanted, workload::kHeldKey, workload::dump_held(held_));
+  }
+
+  void set_unstamped(StringMap& wanted) const {
+    workload::Unstamped records;
+    const auto old_text = old_annotations_.find(std::string(workload::kUnstampedKey));
+    if (old_text != old_annotations_.end()) records = workload::parse_unstamped(old_text->second);
+    const workload::Unstamped before = records;
+    if (assessment_.edited) records.clear();
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      if (assessment_.slots[i].step == Step::kCarry && results_[i].unstamped.empty()) continue;
+      const std::string id = assessment_.slots[i].slot.id();
+      records.erase(id);
+      if (!results_[i].unstamped.empty()) records.emplace(id, results_[i].unstamped);
+    }
+    if (records == before) return;
+    set_or_erase(wanted, workload::kUnstampedKey, workload::dump_unstamped(records));
+  }
+
+  static bool is_our_cause(const StringMap& annotations) {
+    const auto found = annotations.find(std::string(workload::kChangeCauseKey));
+    return found != annotations.end() && found->second.starts_with(workload::kChangeCausePrefix);
+  }
+
+  void set_change_cause(StringMap& wanted) const {
+    const std::string key(workload::kChangeCauseKey);
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      if (!results_[i].rolled_back || (wanted.contains(key) && !is_our_cause(wanted))) continue;
+      const SlotPlan& plan = assessment_.slots[i];
+      wanted[key] = std::string(workload::kChangeCausePrefix) + plan.slot.id() +
+                    " rolled back to " + short_form(plan.rollback_to->digest());
+      return;
+    }
+    if (assessment_.edited) {
+      if (is_our_cause(wanted)) wanted.erase(key);
+    } else if (!wanted.contains(key) && is_our_cause(old_annotations_)) {
+      wanted[key] = old_annotations_.at(key);
+    }
+  }
+
+  // Rule 9: history gives way first, from its oldest entry on; holds are what is kept longest.
+  void fit_records(StringMap& wanted) {
+    const auto fits = [&] {
+      return workload::annotations_bytes(wanted) <= workload::kMaxAnnotationsBytes;
+    };
+    if (fits()) return;
+    decision_.warnings.emplace_back(
+        "tidemark: annotations are full (256 KiB): Tidemark's records were shortened");
+    for (std::size_t entries = workload::kMaxHistoryEntries; entries-- > 0 && !fits();) {
+      shorten_history(wanted, entries);
+    }
+    for (const std::string_view key :
+         {workload::kUnstampedKey, workload::kBaselineKey, workload::kHeldKey}) {
+      if (!fits()) wanted.erase(std::string(key));
+    }
+  }
+
+  static void shorten_history(StringMap& wanted, std::size_t max_entries) {
+    const auto found = wanted.find(std::string(workload::kHistoryKey));
+    if (found == wanted.end()) return;
+    auto entries = workload::parse_history(found->second);
+    if (entries.size() > max_entries) {
+      entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(max_entries), entries.end());
+    }
+    set_or_erase(wanted, workload::kHistoryKey,
+                 entries.empty() ? "" : workload::dump_history(entries));
+  }
+
+  // Rule 6.
+  void warn_of_replaced_stamps() {
+    const auto value_in = [](const StringMap& map, const std::string& key) {
+      const auto found = map.find(key);
+      return found == map.end() ? std::string_view() : std::string_view(found->second);
+    };
+    for (const auto& [key, value] : submitted_template_annotations()) {
+      if (!workload::is_stamp_key(key) || value == value_in(template_annotations_, key) ||
+          value == value_in(old_template_annotations_, key)) {
+        continue;
+      }
+      decision_.warnings.push_back("tidemark: annotation " + key +
+                                   " is written by Tidemark alone: the submitted value is ignored");
+    }
+  }
+
+  // Rule 3, last sentence.
+  void warn_of_pull_policies() {
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      const SlotPlan& plan = assessment_.slots[i];
+      const bool by_tag = results_[i].image == plan.written;
+      if (plan.step != Step::kResolve || !results_[i].stamp || !by_tag) continue;
+      const std::string pull_policy = workload::effective_pull_policy(plan.slot);
+      if (pull_policy == "Always") continue;
+      decision_.warnings.push_back(
+          warning_for(plan, "imagePullPolicy is " + pull_policy +
+                                ": a node may run an older image than the one stamped"));
+    }
+  }
+
+  std::string denial() const {
+    std::string message = "tidemark: every image must be stamped";
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      if (results_[i].unstamped.empty()) continue;
+      const SlotPlan& plan = assessment_.slots[i];
+      message += "; " + describe(plan.slot) + ": " + plan.written + ": " + results_[i].unstamped;
+    }
+    return message;
+  }
+
+  const Review& review_;
+  const Assessment& assessment_;
+  const Answers& answers_;
+  const Policy& policy_;
+  const std::string now_;
+
+  StringMap old_annotations_;
+  StringMap old_template_annotations_;
+  workload::Held held_;
+  std::vector<SlotResult> results_;  // one for each of assessment_.slots
+  StringMap template_annotations_;   // as they are to be
+  StringMap own_annotations_;        // as they are to be; unused for a Pod
+  Decision decision_;
+};
+
+}  // namespace
+
+std::string_view to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kUntouched:
+      return "untouched";
+    case Outcome::kCarried:
+      return "carried";
+    case Outcome::kStamped:
+      return "stamped";
+    case Outcome::kUnstamped:
+      return "unstamped";
+    case Outcome::kRolledBack:
+      return "rolled-back";
+    case Outcome::kDenied:
+      return "denied";
+  }
+  return "";
+}
+
+Decision decide(const Review& review, const Assessment& assessment, const Answers& answers,
+                const Policy& policy, WallTime now) {
+  Decider decider(review, assessment, answers, policy, now);
+  decider.decide_slots();
+  decider.write_template();
+  decider.write_history();
+  decider.write_records();
+  decider.write_warnings();
+  decider.write_patch();
+  decider.conclude();
+  return decider.take();
+}
+
+}  // namespace tidemark::webhook

@@ -1,0 +1,45 @@
+// Stage 1: AdmissionReview JSON -> Review.
+//
+// Purpose: the only reader of AdmissionReviews. Everything after it works on plain values.
+// Thread-safety: a pure function. Ownership: a Review holds views into `body`, which must outlive
+// it. Errors: kInvalid, naming what is wrong (the caller answers 400).
+// Source: k8s.io/api admission/v1 types.go (AdmissionReview, AdmissionRequest).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "workload/kind.h"
+#include "workload/object.h"
+
+namespace tidemark::webhook {
+
+enum class Operation { kCreate, kUpdate, kDelete, kConnect };
+std::string_view to_string(Operation operation);  // "CREATE", ...
+
+struct Review {
+  std::string uid;  // echoed in the answer
+  Operation operation = Operation::kCreate;
+  std::string kind_name;  // of the request: "Deployment"
+  // nullptr: a kind that carries no template that we know; it is admitted untouched.
+  const workload::Kind* kind = nullptr;
+  std::string sub_resource;  // "status", "scale", "" for the object itself
+  std::string ns;
+  std::string name;           // "" on CREATE with generateName
+  std::string user;           // userInfo.username
+  std::string field_manager;  // options.fieldManager; "" where the client named none
+  bool dry_run = false;
+
+  // The objects' JSON as submitted and as stored; "" where the request has none.
+  std::string_view object_json;
+  std::string_view old_object_json;
+  // Read where `kind` is known and the operation is CREATE or UPDATE of the object itself.
+  std::optional<workload::Object> object;
+  std::optional<workload::Object> old_object;  // on UPDATE
+};
+
+Result<Review> decode_review(std::string_view body);
+
+}  // namespace tidemark::webhook

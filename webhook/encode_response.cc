@@ -1,0 +1,91 @@
+#include "webhook/encode_response.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "base/log.h"
+
+namespace tidemark::webhook {
+namespace {
+
+// "tidemark: and 12345 more warnings", at most.
+constexpr std::size_t kMoreBytes = 64;
+
+std::string one_line(std::string_view text) {
+  std::string line(text);
+  std::ranges::replace_if(
+      line, [](char c) { return static_cast<unsigned char>(c) < 0x20U || c == 0x7F; }, ' ');
+  if (line.size() <= kMaxWarningBytes) return line;
+  constexpr std::string_view kCut = "...";
+  std::size_t end = kMaxWarningBytes - kCut.size();
+  // Not within a UTF-8 sequence: back to the byte that begins one.
+  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80U) --end;
+  return line.substr(0, end).append(kCut);
+}
+
+}  // namespace
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t size = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t group = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      group = (group << 8U) | (j < size ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    }
+    for (std::size_t j = 0; j < 4; ++j) {
+      text.push_back(j <= size ? kAlphabet[(group >> (18U - 6U * j)) & 63U] : '=');
+    }
+  }
+  return text;
+}
+
+std::vector<std::string> bound_warnings(std::span<const std::string> warnings) {
+  std::vector<std::string> bounded;
+  std::size_t total = 0;
+  std::size_t left_out = 0;
+  for (const std::string& warning : warnings) {
+    std::string line = one_line(warning);
+    if (std::ranges::find(bounded, line) != bounded.end()) continue;
+    if (left_out > 0 || total + line.size() > kMaxWarningsBytes - kMoreBytes) {
+      ++left_out;
+      continue;
+    }
+    total += line.size();
+    bounded.push_back(std::move(line));
+  }
+  if (left_out > 0) {
+    bounded.push_back("tidemark: and " + std::to_string(left_out) + " more warnings");
+  }
+  return bounded;
+}
+
+std::string encode_response(std::string_view uid, const Decision& decision) {
+  std::string json =
+      R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":)";
+  json += json_quote(uid);
+  if (decision.denial) {
+    json += R"(,"allowed":false,"status":{"code":403,"reason":"Forbidden","message":)";
+    json += json_quote(*decision.denial) + "}";
+  } else {
+    json += R"(,"allowed":true)";
+    if (!decision.patch.empty()) {
+      json += R"(,"patchType":"JSONPatch","patch":")" + base64(decision.patch.str()) + "\"";
+    }
+  }
+  const auto warnings = bound_warnings(decision.warnings);
+  if (!warnings.empty()) {
+    json += R"(,"warnings":[)";
+    for (std::size_t i = 0; i < warnings.size(); ++i) {
+      json += (i == 0 ? "" : ",") + json_quote(warnings[i]);
+    }
+    json += "]";
+  }
+  return json + "}}";
+}
+
+}  // namespace tidemark::webhook

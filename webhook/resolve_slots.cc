@@ -1,0 +1,165 @@
+#include "webhook/resolve_slots.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tidemark::webhook {
+namespace {
+
+using registry::Query;
+using registry::Resolution;
+
+// How much later than the deadline a resolver's own kTimeout may come: it names the phase that
+// hung, which "timed out" alone does not. Manifests leave a second between the two timeouts.
+constexpr std::chrono::milliseconds kGrace{50};
+
+// The answers of one round, shared with tasks that may outlive it.
+struct Round {
+  explicit Round(std::size_t size) : answers(size), missing(size) {}
+  void set(std::size_t index, Result<Resolution> answer) {
+    const std::lock_guard lock(mutex);
+    answers[index] = std::move(answer);
+    --missing;
+    done.notify_all();
+  }
+  std::mutex mutex;
+  std::condition_variable done;
+  std::vector<std::optional<Result<Resolution>>> answers;
+  std::size_t missing;
+  std::stop_source stop;
+};
+
+// Asks all at once: the first one here, where a cached answer costs no change of threads.
+std::vector<Result<Resolution>> ask_all(const std::vector<Query>& queries, const Lookups& lookups,
+                                        Deadline deadline) {
+  const auto round = std::make_shared<Round>(queries.size());
+  for (std::size_t i = 1; i < queries.size(); ++i) {
+    const bool taken =
+        lookups.pool.submit([round, i, query = queries[i], &resolver = lookups.resolver, deadline] {
+          round->set(i, resolver.resolve(query, deadline, round->stop.get_token()));
+        });
+    if (!taken) {
+      round->set(i, fail(ErrorKind::kTooMany, "too many lookups under way"));
+    }
+  }
+  if (!queries.empty()) {
+    round->set(0, lookups.resolver.resolve(queries[0], deadline, round->stop.get_token()));
+  }
+
+  std::unique_lock lock(round->mutex);
+  round->done.wait_until(lock, deadline.point() + kGrace, [&] { return round->missing == 0; });
+  round->stop.request_stop();
+  std::vector<Result<Resolution>> answers;
+  for (const auto& answer : round->answers) {
+    answers.push_back(answer ? *answer
+                             : Result<Resolution>(fail(ErrorKind::kTimeout, "timed out")));
+  }
+  return answers;
+}
+
+std::vector<image::Reference> unique_references(const Assessment& assessment) {
+  std::vector<image::Reference> references;
+  std::set<std::string> seen;
+  for (const SlotPlan& plan : assessment.slots) {
+    const bool asked = plan.step == Step::kResolve && plan.reference;
+    if (asked && seen.insert(plan.reference->tagged()).second) {
+      references.push_back(*plan.reference);
+    }
+  }
+  return references;
+}
+
+bool refused(const Result<Resolution>& answer) {
+  return !answer && (answer.error().kind == ErrorKind::kUnauthorized ||
+                     answer.error().kind == ErrorKind::kForbidden);
+}
+
+bool same_credentials(const std::vector<registry::Credential>& a,
+                      const std::vector<registry::Credential>& b) {
+  return std::ranges::equal(a, b, {}, &registry::Credential::identity,
+                            &registry::Credential::identity);
+}
+
+// The resolver's message begins with the reference, which a warning has named already.
+std::string without_reference(std::string message, const std::string& reference) {
+  const std::string prefix = reference + ": ";
+  return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
+}
+
+Result<image::Digest> to_answer(const Query& query, const Result<Resolution>& answer,
+                                const std::vector<std::string>& problems) {
+  if (answer) return answer->digest;
+  Error error = answer.error();
+  error.message = without_reference(std::move(error.message), query.reference.tagged());
+  if (refused(answer) || error.kind == ErrorKind::kNotFound) {
+    // Registries answer 404 for what may not be seen, too.
+    for (const std::string& problem : problems) error.message += "; " + problem;
+  }
+  return fail(std::move(error));
+}
+
+}  // namespace
+
+Answers resolve_slots(const Review& review, const Assessment& assessment, const Lookups& lookups,
+                      std::chrono::milliseconds max_age, Deadline deadline) {
+  const auto references = unique_references(assessment);
+  if (references.empty()) return {};
+  const workload::PodTemplate& pod_template = review.object->pod_template;
+
+  // A hanging API server leaves half of the time to public registries.
+  const auto read_keyring = [&](std::vector<std::string>& problems) {
+    return lookups.secrets.keyring(review.ns, pod_template,
+                                   deadline.at_most(deadline.remaining() / 2), problems);
+  };
+  std::vector<std::string> problems;
+  registry::Keyring keyring = read_keyring(problems);
+  std::vector<Query> queries;
+  for (const image::Reference& reference : references) {
+    queries.push_back(
+        {.reference = reference, .credentials = keyring.lookup(reference), .max_age = max_age});
+  }
+  auto answers = ask_all(queries, lookups, deadline);
+
+  // Rotated credentials: what was refused is asked again where the secret now says otherwise.
+  if (std::ranges::any_of(answers, refused) && !deadline.expired()) {
+    lookups.secrets.forget(review.ns, pod_template);
+    problems.clear();
+    keyring = read_keyring(problems);
+    std::vector<Query> again;
+    std::vector<std::size_t> indexes;
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+      auto credentials = keyring.lookup(queries[i].reference);
+      if (!refused(answers[i]) || same_credentials(credentials, queries[i].credentials)) continue;
+      queries[i].credentials = std::move(credentials);
+      again.push_back(queries[i]);
+      indexes.push_back(i);
+    }
+    const auto second = ask_all(again, lookups, deadline);
+    for (std::size_t i = 0; i < indexes.size(); ++i) answers[indexes[i]] = second[i];
+  }
+
+  Answers result;
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    result.insert_or_assign(queries[i].reference.tagged(),
+                            to_answer(queries[i], answers[i], problems));
+  }
+  return result;
+}
+
+Answers refuse_slots(const Assessment& assessment, const Error& error) {
+  Answers answers;
+  for (const image::Reference& reference : unique_references(assessment)) {
+    answers.insert_or_assign(reference.tagged(), fail(error));
+  }
+  return answers;
+}
+
+}  // namespace tidemark::webhook
