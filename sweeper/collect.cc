@@ -39,27 +39,6 @@ void add_namespace(Namespaces& namespaces, std::string_view text) {
       workload::NamespaceMeta{strings_of(metadata, "annotations"), strings_of(metadata, "labels")});
 }
 
-// Namespaces that are named are read by name: a sweeper of two namespaces needs no right to list.
-Result<Namespaces> read_namespaces(kube::Api& api, const Selection& selection, Deadline deadline,
-                                   const std::stop_token& stop) {
-  Namespaces namespaces;
-  for (const std::string& name : selection.namespaces) {
-    const auto text = api.get(kube::resource_path("v1", "namespaces", "", name), deadline, stop);
-    if (!text) return fail(within("namespace " + name, text.error()));
-    add_namespace(namespaces, *text);
-  }
-  if (!selection.namespaces.empty()) return namespaces;
-  const auto listed = api.list(
-      kube::resource_path("v1", "namespaces"), {},
-      [&namespaces](std::string_view text) -> Status {
-        add_namespace(namespaces, text);
-        return {};
-      },
-      deadline, stop);
-  if (!listed) return fail(within("listing namespaces", listed.error()));
-  return namespaces;
-}
-
 void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns,
                const Selection& selection, const workload::Settings& defaults, Collection& out,
                const std::stop_token& stop) {
@@ -99,10 +78,31 @@ std::optional<Workload> track_unless_skipped(const workload::Object& object,
   return track(object, ns->second, defaults);
 }
 
+Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string>& names,
+                                   const std::stop_token& stop) {
+  const Deadline deadline = Deadline::after(kListDeadline);
+  Namespaces namespaces;
+  for (const std::string& name : names) {
+    const auto text = api.get(kube::resource_path("v1", "namespaces", "", name), deadline, stop);
+    if (!text) return fail(within("namespace " + name, text.error()));
+    add_namespace(namespaces, *text);
+  }
+  if (!names.empty()) return namespaces;
+  const auto listed = api.list(
+      kube::resource_path("v1", "namespaces"), {},
+      [&namespaces](std::string_view text) -> Status {
+        add_namespace(namespaces, text);
+        return {};
+      },
+      deadline, stop);
+  if (!listed) return fail(within("listing namespaces", listed.error()));
+  return namespaces;
+}
+
 Result<Collection> collect(kube::Api& api, const Selection& selection,
                            const workload::Settings& defaults, std::stop_token stop) {
   Collection out;
-  auto namespaces = read_namespaces(api, selection, Deadline::after(kListDeadline), stop);
+  auto namespaces = read_namespaces(api, selection.namespaces, stop);
   if (!namespaces) return fail(namespaces.error());
   out.namespaces = std::move(*namespaces);
   const std::vector<std::string> all{""};

@@ -49,6 +49,11 @@ struct Collection {
 // One LIST of 10,000 objects takes some seconds on a loaded API server.
 inline constexpr std::chrono::seconds kListDeadline{60};
 
+// The metadata of these namespaces, read by name (a sweeper of two namespaces needs no right to
+// list them), or of all where none is named.
+Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string>& names,
+                                   const std::stop_token& stop = {});
+
 Result<Collection> collect(kube::Api& api, const Selection& selection,
                            const workload::Settings& defaults, std::stop_token stop = {});
 

@@ -1,0 +1,30 @@
+// once, explain and history: what people and CronJobs call.
+//
+// Purpose: each command as a function over the interfaces that a sweep works with, printing to a
+// stream and giving the exit code. Thread-safety: one thread.
+// Errors: a line on `err` and exit code 1.
+#pragma once
+
+#include <iosfwd>
+#include <stop_token>
+
+#include "sweeper/options.h"
+#include "sweeper/sweep.h"
+
+namespace tidemark::sweeper {
+
+struct Streams {
+  std::ostream& out;
+  std::ostream& err;
+};
+
+SweepOptions sweep_options(const Options& options);
+
+int once(const SweepContext& context, const Options& options, Streams streams,
+         std::stop_token stop = {});
+int explain(const SweepContext& context, const Options& options, Streams streams,
+            std::stop_token stop = {});
+int history(const SweepContext& context, const Options& options, Streams streams,
+            std::stop_token stop = {});
+
+}  // namespace tidemark::sweeper

@@ -1,0 +1,198 @@
+#include "sweeper/options.h"
+
+#include <CLI/CLI.hpp>
+#include <ostream>
+#include <utility>
+#include <vector>
+
+#include "workload/duration.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+// A registry that is asked more often than this for the same tags will limit us, and rightly.
+constexpr std::chrono::milliseconds kMinInterval{1'000};
+
+// What the flags say, before the configuration file below them is known.
+struct Flags {
+  std::string config_file;
+  std::string kubeconfig;
+  std::string context;
+  std::string log_level;
+  std::vector<std::string> namespaces;
+  bool all_namespaces = false;
+  std::string label_selector;
+  std::string field_selector;
+  std::string interval;
+  std::string ops_listen;
+  std::string output = "table";
+  std::string target;
+  bool dry_run = false;
+  bool exit_code = false;
+  bool leader_elect = false;
+  bool no_leader_elect = false;
+};
+
+void add_selection(CLI::App& command, Flags& flags) {
+  auto* all = command.add_flag("-A,--all-namespaces", flags.all_namespaces, "all namespaces");
+  command.add_option("-n,--namespace", flags.namespaces, "only these namespaces")
+      ->delimiter(',')
+      ->excludes(all);
+  command.add_option("-l,--selector", flags.label_selector, "only workloads with these labels");
+  command.add_option("--field-selector", flags.field_selector, "only workloads with these fields");
+  command.add_flag("--dry-run", flags.dry_run, "plan only, write nothing");
+}
+
+void add_target(CLI::App& command, Flags& flags) {
+  command.add_option("target", flags.target, "KIND/NAME")->required();
+  command.add_option("-n,--namespace", flags.namespaces, "its namespace")->expected(1);
+}
+
+void add_output(CLI::App& command, Flags& flags) {
+  command.add_option("-o,--output", flags.output, "table, json or yaml");
+}
+
+struct Commands {
+  CLI::App* run = nullptr;
+  CLI::App* once = nullptr;
+  CLI::App* explain = nullptr;
+  CLI::App* history = nullptr;
+};
+
+Commands declare(CLI::App& app, Flags& flags) {
+  app.set_version_flag("--version", std::string("tidemark-sweeper ") + TIDEMARK_VERSION);
+  app.add_option("--config", flags.config_file, "YAML configuration file; flags override it");
+  app.add_option("--kubeconfig", flags.kubeconfig,
+                 "kubeconfig file (default: $KUBECONFIG, the pod's own account, ~/.kube/config)");
+  app.add_option("--context", flags.context, "context of the kubeconfig");
+  app.add_option("--log-level", flags.log_level, "debug, info, warn, error or off");
+  app.require_subcommand(1);
+  app.fallthrough();
+
+  Commands commands;
+  commands.run = app.add_subcommand("run", "sweep at an interval until stopped");
+  add_selection(*commands.run, flags);
+  commands.run->add_option("--interval", flags.interval, "time between sweeps, such as 60s");
+  commands.run->add_option("--ops-listen", flags.ops_listen,
+                           "address of /healthz, /readyz and /metrics");
+  auto* elect = commands.run->add_flag("--leader-elect", flags.leader_elect,
+                                       "sweep only while leading (default where $POD_NAMESPACE "
+                                       "is set)");
+  commands.run->add_flag("--no-leader-elect", flags.no_leader_elect, "sweep without a Lease")
+      ->excludes(elect);
+
+  commands.once = app.add_subcommand("once", "sweep once and print what was done");
+  add_selection(*commands.once, flags);
+  add_output(*commands.once, flags);
+  commands.once->add_flag("--exit-code", flags.exit_code,
+                          "exit with 1 where something moved or failed");
+
+  commands.explain =
+      app.add_subcommand("explain", "tell what a sweep would do with one workload, and why");
+  add_target(*commands.explain, flags);
+  add_output(*commands.explain, flags);
+
+  commands.history = app.add_subcommand("history", "print the recorded history of one workload");
+  add_target(*commands.history, flags);
+  add_output(*commands.history, flags);
+  return commands;
+}
+
+Status merge_config(const Flags& flags, const config::Environment& environment, Options& out) {
+  if (!flags.config_file.empty()) {
+    auto loaded = config::load_config(flags.config_file, environment);
+    if (!loaded) return fail(loaded.error());
+    out.config = std::move(*loaded);
+  }
+  // Who runs a command by hand reads its answer, not its log.
+  if (out.command != Command::kRun) out.config.log_level = LogLevel::kWarn;
+  if (!flags.log_level.empty()) {
+    const auto level = parse_log_level(flags.log_level);
+    if (!level) return fail(within("--log-level", level.error()));
+    out.config.log_level = *level;
+  }
+  if (!flags.interval.empty()) {
+    const auto interval = workload::parse_duration(flags.interval);
+    if (!interval) return fail(within("--interval", interval.error()));
+    out.config.sweeper.interval = *interval;
+  }
+  if (out.config.sweeper.interval < kMinInterval) {
+    return fail(ErrorKind::kInvalid, "--interval: at least 1s");
+  }
+  if (!flags.ops_listen.empty()) out.config.ops_listen = flags.ops_listen;
+  return {};
+}
+
+void select(const Flags& flags, Options& out) {
+  out.selection.label_selector = flags.label_selector;
+  out.selection.field_selector = flags.field_selector;
+  if (flags.all_namespaces) return;
+  out.selection.namespaces =
+      flags.namespaces.empty() ? out.config.sweeper.namespaces : flags.namespaces;
+  out.own_namespace_only = out.command == Command::kOnce && out.selection.namespaces.empty();
+}
+
+void elect(const Flags& flags, const config::Environment& environment, Options& out) {
+  const auto pod_namespace = environment("POD_NAMESPACE");
+  out.leader_elect = flags.leader_elect || (pod_namespace && !flags.no_leader_elect);
+  out.lease_namespace = pod_namespace.value_or("tidemark-system");
+  out.identity = environment("POD_NAME").value_or("");
+}
+
+Status complete(const Flags& flags, const config::Environment& environment, Options& out) {
+  if (auto merged = merge_config(flags, environment, out); !merged) return merged;
+  select(flags, out);
+  elect(flags, environment, out);
+  const auto format = parse_format(flags.output);
+  if (!format) return fail(within("--output", format.error()));
+  out.format = *format;
+  out.dry_run = flags.dry_run;
+  out.exit_code = flags.exit_code;
+  out.kubeconfig = {.path = flags.kubeconfig, .context = flags.context};
+  if (out.command == Command::kExplain || out.command == Command::kHistory) {
+    auto target = parse_target(flags.target);
+    if (!target) return fail(target.error());
+    out.target = std::move(*target);
+    if (!flags.namespaces.empty()) out.target.ns = flags.namespaces.front();
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Target> parse_target(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos || slash + 1 == text.size()) {
+    return fail(ErrorKind::kInvalid,
+                "\"" + std::string(text) + "\" is not KIND/NAME, such as deployment/web");
+  }
+  const workload::Kind* kind = workload::find_builtin_kind_by_name(text.substr(0, slash));
+  if (kind == nullptr) {
+    return fail(ErrorKind::kInvalid, "unknown kind \"" + std::string(text.substr(0, slash)) + "\"");
+  }
+  return Target{.kind = kind, .ns = "", .name = std::string(text.substr(slash + 1))};
+}
+
+std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
+                                          const config::Environment& environment, std::ostream& out,
+                                          std::ostream& err) {
+  Flags flags;
+  CLI::App app("Rolls workloads whose image tags have moved.", "tidemark-sweeper");
+  const Commands commands = declare(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return Exit{app.exit(error, out, err) == 0 ? kExitOk : kExitUsage};
+  }
+  Options options;
+  if (commands.once->parsed()) options.command = Command::kOnce;
+  if (commands.explain->parsed()) options.command = Command::kExplain;
+  if (commands.history->parsed()) options.command = Command::kHistory;
+  if (auto completed = complete(flags, environment, options); !completed) {
+    err << completed.error().message << "\n";
+    return Exit{kExitUsage};
+  }
+  return options;
+}
+
+}  // namespace tidemark::sweeper

@@ -1,0 +1,61 @@
+// Options: the command line of tidemark-sweeper, and the configuration file below it.
+//
+// Purpose: every flag, its check and what it overrides. A wrong flag, key or value ends with usage
+// on standard error and exit code 2. Thread-safety: values; called once, before threads start.
+// Source: design section 6; -A, -n, -l, --field-selector, --kubeconfig and -o as kubectl has them.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <variant>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "kube/config.h"
+#include "sweeper/collect.h"
+#include "sweeper/output.h"
+
+namespace tidemark::sweeper {
+
+enum class Command { kRun, kOnce, kExplain, kHistory };
+
+// KIND/NAME of explain and history.
+struct Target {
+  const workload::Kind* kind = nullptr;
+  std::string ns;  // "" for the kubeconfig's
+  std::string name;
+};
+
+struct Options {
+  Command command = Command::kRun;
+  config::Config config;  // the file's values, overridden by flags
+  kube::KubeconfigRequest kubeconfig;
+  Selection selection;
+  bool own_namespace_only = false;  // once without -A and -n: the kubeconfig's namespace
+  bool dry_run = false;
+  bool exit_code = false;
+  Format format = Format::kTable;
+  Target target;
+  bool leader_elect = false;  // run
+  std::string lease_namespace;
+  std::string identity;  // of this replica; "" for the host's name
+};
+
+// What main answers where there is nothing to run: after --help and --version (0) or a mistake (2).
+struct Exit {
+  int code = 0;
+};
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitMovedOrFailed = 1;
+inline constexpr int kExitUsage = 2;
+
+// Writes help to `out` and mistakes to `err`.
+std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
+                                          const config::Environment& environment, std::ostream& out,
+                                          std::ostream& err);
+
+// "deployment/web", "deploy/web". kInvalid names what is wrong with it.
+Result<Target> parse_target(std::string_view text);
+
+}  // namespace tidemark::sweeper

@@ -1,0 +1,120 @@
+#include "sweeper/program.h"
+
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/shutdown.h"
+#include "kube/api.h"
+#include "kube/config.h"
+#include "net/server.h"
+#include "registry/stack.h"
+#include "sweeper/commands.h"
+#include "sweeper/ops.h"
+#include "sweeper/options.h"
+#include "sweeper/run.h"
+#include "sweeper/sweep.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+constexpr std::string_view kUserAgent = "tidemark-sweeper/" TIDEMARK_VERSION;
+// Nobody sends the ops port a body.
+constexpr std::size_t kMaxOpsBodyBytes = 1024;
+// Probes and scrapers: few, and none that should cost the sweeper its memory.
+constexpr std::size_t kMaxOpsConnections = 32;
+constexpr std::chrono::seconds kOpsStop{2};
+
+int refuse(const Error& error, int code) {
+  std::cerr << "tidemark-sweeper: " << error.message << "\n";
+  return code;
+}
+
+// The parts of the program that outlive every command.
+struct Parts {
+  SystemClock clock;
+  Metrics metrics;
+  std::unique_ptr<kube::Api> api;
+  std::unique_ptr<registry::Resolver> resolver;
+};
+
+Status build(Parts& parts, Options& options, const Logger& log) {
+  auto cluster = kube::discover_config(options.kubeconfig);
+  if (!cluster) return fail(cluster.error());
+  if (options.own_namespace_only) options.selection.namespaces = {cluster->default_namespace};
+  if (options.target.ns.empty()) options.target.ns = cluster->default_namespace;
+  auto api = kube::make_api(std::move(*cluster), std::string(kUserAgent), parts.metrics, log);
+  if (!api) return fail(api.error());
+  parts.api = std::move(*api);
+  registry::ResolverOptions registries = options.config.registries;
+  if (registries.user_agent.empty()) registries.user_agent = kUserAgent;
+  auto resolver = registry::make_resolver(registries, parts.clock, parts.metrics, log);
+  if (!resolver) return fail(resolver.error());
+  parts.resolver = std::move(*resolver);
+  return {};
+}
+
+int serve_and_sweep(const SweepContext& context, const Options& options, Metrics& metrics,
+                    const std::stop_token& stop) {
+  RunOptions run_options{.sweep = sweep_options(options),
+                         .interval = options.config.sweeper.interval,
+                         .seed = std::random_device{}()};
+  Readiness readiness(context.clock, readiness_patience(run_options));
+  auto ops = net::Server::start(
+      {.listen = options.config.ops_listen,
+       .max_body_bytes = kMaxOpsBodyBytes,
+       .soft_max_connections = kMaxOpsConnections,
+       .hard_max_connections = 2 * kMaxOpsConnections},
+      [&readiness, &metrics](const net::ServerRequest& request) {
+        return answer_ops(request, readiness, metrics);
+      },
+      context.log);
+  if (!ops) return refuse(ops.error(), kExitUsage);
+  context.log.info("started", {{"version", TIDEMARK_VERSION},
+                               {"interval_milliseconds", run_options.interval.count()},
+                               {"dry_run", options.dry_run}});
+  run_sweeps(context, run_options, readiness, sleep_for, stop);
+  readiness.stopping();
+  (*ops)->stop(Deadline::after(kOpsStop));
+  context.log.info("stopped");
+  return kExitOk;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  auto parsed = parse_options(argc, argv, config::process_environment(), std::cout, std::cerr);
+  if (const Exit* exit = std::get_if<Exit>(&parsed); exit != nullptr) return exit->code;
+  Options& options = std::get<Options>(parsed);
+  const ShutdownSignal shutdown;
+  const Logger log = Logger::to_stderr(options.config.log_level);
+  Parts parts;
+  if (auto built = build(parts, options, log); !built) return refuse(built.error(), kExitUsage);
+  const SweepMetrics sweep_metrics(parts.metrics);
+  const SweepContext context{.api = *parts.api,
+                             .resolver = *parts.resolver,
+                             .clock = parts.clock,
+                             .metrics = sweep_metrics,
+                             .log = log};
+  const Streams streams{std::cout, std::cerr};
+  switch (options.command) {
+    case Command::kRun:
+      return serve_and_sweep(context, options, parts.metrics, shutdown.token());
+    case Command::kOnce:
+      return once(context, options, streams, shutdown.token());
+    case Command::kExplain:
+      return explain(context, options, streams, shutdown.token());
+    case Command::kHistory:
+      return history(context, options, streams, shutdown.token());
+  }
+  return kExitUsage;
+}
+
+}  // namespace tidemark::sweeper
