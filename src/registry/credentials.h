@@ -1,7 +1,9 @@
 // Credentials for registries, as the kubelet finds them in pull secrets.
 //
 // Purpose: .dockerconfigjson and .dockercfg to an ordered list of credentials for one reference.
-// Longest host/path prefix wins; several for one host are tried in order.
+// Longest host/path prefix wins; several for one host are tried in order. As with the kubelet a
+// path is a plain prefix ("/team" matches "/teams/app" too), "/v1/" and "/v2/" count as no path,
+// and Docker Hub's images fall back to "index.docker.io" where no other entry matches.
 // Thread-safety: values. Ownership: secrets are held only as long as the Keyring lives; nothing
 // here is ever logged. Errors: kInvalid, without any byte of the secret.
 // Source: Kubernetes pkg/credentialprovider (keyring.go: matching, isDefaultRegistryMatch), docker
@@ -44,7 +46,7 @@ class Keyring {
 
   // Adds `other`'s entries after ours (pod's pull secrets first, then the service account's, ...).
   void append(const Keyring& other);
-  // In the order in which they are to be tried; empty means anonymous.
+  // In the order in which they are to be tried, each once; empty means anonymous.
   std::vector<Credential> lookup(const image::Reference& reference) const;
   bool empty() const { return entries_.empty(); }
 
@@ -54,6 +56,8 @@ class Keyring {
     std::string path;  // "" or "/team"
     Credential credential;
   };
+  static Result<Keyring> parse(std::string_view json, std::string_view source,
+                               const std::string& member, std::vector<std::string>* skipped);
   std::vector<Entry> entries_;
 };
 

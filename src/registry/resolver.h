@@ -24,7 +24,7 @@ struct Query {
   // Tried in order; empty: anonymously. Only 401, 403 and 404 lead on to the next one.
   std::vector<Credential> credentials;
   // How old a cached answer may be; zero asks the registry (still one request for all who ask at
-  // the same time with the same credential).
+  // the same time with the same credential, and no old answer stands in for one that fails).
   std::chrono::milliseconds max_age{0};
 };
 

@@ -1,0 +1,102 @@
+#include "registry/caching_resolver.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tidemark::registry {
+namespace {
+
+// What stays true for a while: asking again at once would get the same answer.
+bool is_lasting(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kNotFound:
+    case ErrorKind::kUnauthorized:
+    case ErrorKind::kForbidden:
+    case ErrorKind::kInvalid:
+    case ErrorKind::kTls:
+    case ErrorKind::kTooLarge:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string key_of(const Query& query) {
+  std::string key = query.reference.str();
+  for (const Credential& credential : query.credentials) {
+    key.append("\n").append(credential.identity());
+  }
+  return key;
+}
+
+}  // namespace
+
+Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadline,
+                                            std::stop_token stop) {
+  const SteadyTime start = clock_.steady_now();
+  const auto observed = [&](CacheOutcome outcome) {
+    metrics_.observe_resolve(query.reference.registry(), outcome, clock_.steady_now() - start);
+  };
+  const std::string key = key_of(query);
+  if (auto known = cached(key, query)) {
+    observed(*known ? CacheOutcome::kHit : CacheOutcome::kNegative);
+    return std::move(*known);
+  }
+
+  bool asked = false;
+  auto result = flights_.run(key, deadline, stop, [&] {
+    asked = true;
+    return ask(key, query, deadline, stop);
+  });
+  if (result) {
+    observed(asked ? CacheOutcome::kMiss : CacheOutcome::kJoined);
+    return result;
+  }
+  if (result.error().retryable() && query.max_age.count() > 0) {
+    if (auto old = stale(key)) {
+      observed(CacheOutcome::kStale);
+      return std::move(*old);
+    }
+  }
+  observed(CacheOutcome::kError);
+  return result;
+}
+
+std::optional<Result<Resolution>> CachingResolver::cached(const std::string& key,
+                                                          const Query& query) {
+  const std::lock_guard lock(mutex_);
+  const Entry* entry = cache_.find(key);
+  if (entry == nullptr) return std::nullopt;
+  const auto longest = entry->good ? options_.cache_ttl : options_.negative_ttl;
+  if (clock_.steady_now() - entry->at >= std::min(longest, query.max_age)) return std::nullopt;
+  if (entry->bad) return fail(*entry->bad);
+  Resolution resolution = *entry->good;
+  resolution.freshness = Resolution::Freshness::kCached;
+  return resolution;
+}
+
+std::optional<Resolution> CachingResolver::stale(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const Entry* entry = cache_.find(key);
+  if (entry == nullptr || !entry->good) return std::nullopt;
+  if (clock_.steady_now() - entry->at >= options_.stale_if_error) return std::nullopt;
+  Resolution resolution = *entry->good;
+  resolution.freshness = Resolution::Freshness::kStale;
+  return resolution;
+}
+
+Result<Resolution> CachingResolver::ask(const std::string& key, const Query& query,
+                                        Deadline deadline, const std::stop_token& stop) {
+  const SteadyTime asked_at = clock_.steady_now();
+  auto result = inner_.resolve(query, deadline, stop);
+  const std::lock_guard lock(mutex_);
+  if (result) {
+    cache_.put(key, Entry{.good = *result, .bad = std::nullopt, .at = asked_at});
+  } else if (is_lasting(result.error().kind)) {
+    // An old good answer goes too: what the registry takes away must not come back as stale.
+    cache_.put(key, Entry{.good = std::nullopt, .bad = result.error(), .at = asked_at});
+  }
+  return result;
+}
+
+}  // namespace tidemark::registry

@@ -1,0 +1,273 @@
+#include "registry/head_resolver.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "registry/answer_error.h"
+#include "registry/encoding.h"
+
+namespace tidemark::registry {
+namespace {
+
+using Json = nlohmann::json;
+using std::chrono::milliseconds;
+
+// Indexes first: a tag that names one must answer with the index's digest, never with a platform's.
+constexpr std::array<std::string_view, 4> kManifestTypes = {
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+};
+constexpr std::string_view kSchema1Prefix = "application/vnd.docker.distribution.manifest.v1+";
+
+// A timeout says something about the registry only where it had a fair chance to answer.
+constexpr milliseconds kFairBudget{1000};
+// Without Retry-After; and no registry is left alone longer than this for one 429.
+constexpr milliseconds kDefaultPause{1000};
+constexpr milliseconds kMaxPause{300'000};
+
+constexpr std::size_t kMaxMediaTypeBytes = 255;  // RFC 6838, 4.2: 127 for each half
+
+std::string join_types() {
+  std::string out;
+  for (const std::string_view type : kManifestTypes) {
+    if (!out.empty()) out += ", ";
+    out += type;
+  }
+  return out;
+}
+
+std::string media_type_of(const net::Response& response) {
+  const std::string* header = net::find_header(response.headers, "Content-Type");
+  if (header == nullptr) return {};
+  std::string type = header->substr(0, std::min(header->find(';'), kMaxMediaTypeBytes));
+  while (type.ends_with(' ')) type.pop_back();
+  std::ranges::transform(type, type.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return type;
+}
+
+bool is_manifest_type(std::string_view type) {
+  return std::ranges::find(kManifestTypes, type) != kManifestTypes.end();
+}
+
+std::unexpected<Error> unusable(std::string message) {
+  return fail(
+      Error{.kind = ErrorKind::kInvalid, .message = std::move(message), .http_status = 200});
+}
+
+std::unexpected<Error> schema1() {
+  return unusable("the manifest has schema 1, which no container runtime pulls any more");
+}
+
+// nullopt: the answer has no such header.
+Result<std::optional<image::Digest>> digest_header(const net::Response& response) {
+  const std::string* header = net::find_header(response.headers, "Docker-Content-Digest");
+  if (header == nullptr || header->empty()) return std::optional<image::Digest>{};
+  auto digest = image::Digest::parse(*header);
+  if (!digest) return unusable("Docker-Content-Digest: " + digest.error().message);
+  return std::optional(std::move(*digest));
+}
+
+// The media type of a body that came under a general one (static file servers know no other), or
+// "" where it is no manifest at all, such as a captive portal's page.
+std::string sniff_type(const std::string& body) {
+  const Json document = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!document.is_object()) return {};
+  if (const auto type = document.find("mediaType"); type != document.end() && type->is_string()) {
+    return type->get<std::string>();
+  }
+  const auto version = document.find("schemaVersion");
+  if (version == document.end() || !version->is_number_integer()) return {};
+  if (*version == 1) return std::string(kSchema1Prefix) + "json";
+  if (document.contains("manifests")) return std::string(kManifestTypes[0]);
+  if (document.contains("layers")) return std::string(kManifestTypes[2]);
+  return {};
+}
+
+// What a body hashes to; checked against the header, and the reference's digest, where given.
+Result<image::Digest> digest_of_body(const std::string& body,
+                                     const std::optional<image::Digest>& header,
+                                     const std::optional<image::Digest>& wanted) {
+  for (const std::optional<image::Digest>* expected : {&header, &wanted}) {
+    if (*expected && !matches(**expected, body)) {
+      return unusable("the manifest does not have the digest " + (*expected)->str());
+    }
+  }
+  if (header) return *header;
+  if (wanted) return *wanted;
+  return image::Digest::parse("sha256:" + sha256_hex(body));
+}
+
+bool leads_to_next_credential(ErrorKind kind) {
+  return kind == ErrorKind::kUnauthorized || kind == ErrorKind::kForbidden ||
+         kind == ErrorKind::kNotFound;
+}
+
+std::string pause_key(const std::string& registry, const Credential& credential) {
+  return registry + "\n" + credential.identity();
+}
+
+}  // namespace
+
+HeadResolver::HeadResolver(const Options& options, const Endpoints& endpoints,
+                           RegistryMetrics& metrics, const Clock& clock, Logger log)
+    : options_(options),
+      endpoints_(endpoints),
+      clock_(clock),
+      log_(std::move(log)),
+      exchange_(endpoints, metrics, options.attempt_timeout),
+      tokens_(exchange_, clock),
+      authorizer_(tokens_),
+      breaker_(options.breaker, clock, options.seed) {}
+
+Result<Resolution> HeadResolver::resolve(const Query& query, Deadline deadline,
+                                         std::stop_token stop) {
+  auto result = guarded(query, deadline, stop);
+  if (!result) {
+    const std::string name = query.reference.str();
+    log_.debug("reference not resolved", {{"reference", name}, {"cause", result.error().message}});
+    return fail(within(name, std::move(result.error())));
+  }
+  return result;
+}
+
+Result<Resolution> HeadResolver::guarded(const Query& query, Deadline deadline,
+                                         const std::stop_token& stop) {
+  if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "canceled");
+  const std::string& registry = query.reference.registry();
+  const auto endpoint = endpoints_.find(registry);
+  if (!endpoint) return fail(endpoint.error());
+
+  // Once before waiting for a slot (an open breaker answers at once), and once after, for the
+  // registry may have died meanwhile.
+  if (auto open = breaker_.check(registry); !open) return fail(open.error());
+  const auto slot = limiter_.acquire(registry, endpoint->max_concurrency, deadline, stop);
+  if (!slot) return fail(slot.error());
+  auto ticket = breaker_.admit(registry);
+  if (!ticket) return fail(ticket.error());
+
+  const bool fair = deadline.remaining() >= std::min(kFairBudget, options_.attempt_timeout);
+  auto result = try_credentials(query, *endpoint, deadline, stop);
+  if (result || result.error().http_status != 0) {
+    ticket->succeeded();
+  } else if (result.error().kind == ErrorKind::kUnavailable ||
+             (result.error().kind == ErrorKind::kTimeout && fair)) {
+    ticket->failed();
+  }
+  return result;
+}
+
+Result<Resolution> HeadResolver::try_credentials(const Query& query, const Endpoint& endpoint,
+                                                 Deadline deadline, const std::stop_token& stop) {
+  static const std::vector<Credential> kAnonymous(1);
+  const std::vector<Credential>& credentials =
+      query.credentials.empty() ? kAnonymous : query.credentials;
+  Result<Resolution> result = fail(ErrorKind::kInternal, "no credential");
+  for (const Credential& credential : credentials) {
+    const std::string paused = pause_key(query.reference.registry(), credential);
+    if (auto open = breaker_.check(paused); !open) return fail(open.error());
+    result = ask(Question{.reference = query.reference,
+                          .endpoint = endpoint,
+                          .credential = credential,
+                          .deadline = deadline,
+                          .stop = stop});
+    if (result) {
+      result->credential_source = credential.source;
+      return result;
+    }
+    if (result.error().kind == ErrorKind::kTooMany) {
+      breaker_.pause(paused,
+                     std::min(result.error().retry_after.value_or(kDefaultPause), kMaxPause));
+    }
+    if (!leads_to_next_credential(result.error().kind)) return result;
+  }
+  if (credentials.size() > 1) {
+    result.error().message +=
+        " (the last of " + std::to_string(credentials.size()) + " credentials)";
+  }
+  return result;
+}
+
+Result<Answer> HeadResolver::request_manifest(const Question& question, std::string_view method,
+                                              Authorization& authorization) {
+  const image::Reference& reference = question.reference;
+  const bool head = method == "HEAD";
+  // The grammar leaves nothing in a repository, tag or digest that a path would have to escape.
+  net::Request request{
+      .method = std::string(method), .url = question.endpoint.base, .headers = {}, .body = {}};
+  request.url.target += "/v2/" + reference.repository() + "/manifests/" + reference.manifest_name();
+  request.headers.push_back({"Accept", join_types()});
+  request.max_body_bytes = head ? kMaxErrorBodyBytes : kMaxManifestBytes;
+
+  const auto send = [&] {
+    return exchange_.send(reference.registry(), head ? Operation::kHead : Operation::kGet, request,
+                          authorization.header, question.deadline, question.stop);
+  };
+  auto answer = send();
+  if (!answer || answer->response.status != 401) return answer;
+  if (answer->from_elsewhere) return answer;
+  auto renewed = authorizer_.after_refusal(question, answer->response.headers, authorization);
+  if (!renewed) return fail(renewed.error());
+  authorization = std::move(*renewed);
+  return send();
+}
+
+Result<Resolution> HeadResolver::ask(const Question& question) {
+  auto authorization = authorizer_.before(question);
+  if (!authorization) return fail(authorization.error());
+
+  auto answer = request_manifest(question, "HEAD", *authorization);
+  if (!answer) return fail(answer.error());
+  bool has_body = false;
+  const auto lacks_digest = [&] {
+    const std::string* header = net::find_header(answer->response.headers, "Docker-Content-Digest");
+    return header == nullptr || header->empty();
+  };
+  const int head_status = answer->response.status;
+  if (head_status == 405 || head_status == 501 || (head_status == 200 && lacks_digest())) {
+    answer = request_manifest(question, "GET", *authorization);
+    if (!answer) return fail(answer.error());
+    has_body = true;
+  }
+
+  net::Response& response = answer->response;
+  if (response.status != 200) {
+    if (response.body.size() > kMaxErrorBodyBytes) response.body.clear();
+    return fail(
+        answer_error(response, clock_.wall_now(), question.credential, authorization->header));
+  }
+  std::string type = media_type_of(response);
+  if (has_body && !is_manifest_type(type) && !type.starts_with(kSchema1Prefix)) {
+    type = sniff_type(response.body);
+    if (!is_manifest_type(type) && !type.starts_with(kSchema1Prefix)) {
+      return unusable("the answer is neither an image index nor an image manifest");
+    }
+  }
+  if (type.starts_with(kSchema1Prefix)) return schema1();
+
+  const auto header = digest_header(response);
+  if (!header) return fail(header.error());
+  // A reference with a tag asks for the tag; its digest, if any, is not what is looked for.
+  const std::optional<image::Digest> wanted =
+      question.reference.tag() ? std::nullopt : question.reference.digest();
+  if (has_body) {
+    auto digest = digest_of_body(response.body, *header, wanted);
+    if (!digest) return fail(digest.error());
+    return Resolution{
+        .digest = std::move(*digest), .media_type = std::move(type), .credential_source = {}};
+  }
+  if (wanted && **header != *wanted) {
+    return unusable("the registry answers with another digest than was asked for");
+  }
+  return Resolution{.digest = **header, .media_type = std::move(type), .credential_source = {}};
+}
+
+}  // namespace tidemark::registry

@@ -1,0 +1,65 @@
+// HeadResolver: asks a registry which digest a reference has.
+//
+// Purpose: HEAD /v2/<name>/manifests/<tag>, and GET only where the HEAD lacks Docker-Content-Digest
+// or is not supported (405, 501); the digest is then computed over the body. Each credential of the
+// query is tried in turn. A registry that does not answer is left alone (Breaker), and no registry
+// gets more requests at once than configured (Limiter); waiting counts against the caller's
+// deadline. It works on the caller's thread and caches no answers: that is CachingResolver's.
+// Thread-safety: see resolver.h. Ownership: views of what is passed in, which must outlive it.
+// Source: OCI distribution-spec "Pulling manifests", OCI image-spec and docker's media types.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "registry/authorizer.h"
+#include "registry/breaker.h"
+#include "registry/endpoints.h"
+#include "registry/exchange.h"
+#include "registry/limiter.h"
+#include "registry/registry_metrics.h"
+#include "registry/resolver.h"
+#include "registry/token.h"
+
+namespace tidemark::registry {
+
+// distribution-spec: "a registry SHOULD enforce some limit ... of at least 4 megabytes".
+inline constexpr std::size_t kMaxManifestBytes = std::size_t{4} * 1024 * 1024;
+
+class HeadResolver final : public Resolver {
+ public:
+  struct Options {
+    std::chrono::milliseconds attempt_timeout{5000};
+    Breaker::Options breaker;
+    std::uint64_t seed = 0;  // of the breaker's jitter
+  };
+  HeadResolver(const Options& options, const Endpoints& endpoints, RegistryMetrics& metrics,
+               const Clock& clock, Logger log);
+
+  Result<Resolution> resolve(const Query& query, Deadline deadline,
+                             std::stop_token stop = {}) override;
+
+ private:
+  Result<Resolution> guarded(const Query& query, Deadline deadline, const std::stop_token& stop);
+  Result<Resolution> try_credentials(const Query& query, const Endpoint& endpoint,
+                                     Deadline deadline, const std::stop_token& stop);
+  Result<Resolution> ask(const Question& question);
+  Result<Answer> request_manifest(const Question& question, std::string_view method,
+                                  Authorization& authorization);
+
+  const Options options_;
+  const Endpoints& endpoints_;
+  const Clock& clock_;
+  const Logger log_;
+  Exchange exchange_;
+  TokenCache tokens_;
+  Authorizer authorizer_;
+  Limiter limiter_;
+  Breaker breaker_;
+};
+
+}  // namespace tidemark::registry

@@ -1,0 +1,60 @@
+#include "registry/host_pattern.h"
+
+#include <cstddef>
+
+namespace tidemark::registry {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+struct HostPort {
+  std::string_view host;
+  std::string_view port;
+};
+
+HostPort split(std::string_view text) {
+  const std::size_t after_address = text.starts_with('[') ? text.find(']') : 0;
+  const std::size_t colon =
+      text.find(':', after_address == std::string_view::npos ? 0 : after_address);
+  if (colon == std::string_view::npos) return {text, {}};
+  return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+}  // namespace
+
+bool has_wildcard(std::string_view pattern) {
+  return pattern.find_first_of("*?") != std::string_view::npos;
+}
+
+bool host_matches(std::string_view pattern, std::string_view host) {
+  const HostPort glob = split(pattern);
+  const HostPort target = split(host);
+  if (glob.port != target.port) return false;
+
+  // Greedy matching with one point to return to: linear in practice and quadratic at worst, which a
+  // host's length bounds. '*' and '?' never match a dot, so labels stay aligned.
+  const std::string_view p = glob.host;
+  const std::string_view h = target.host;
+  std::size_t pi = 0;
+  std::size_t hi = 0;
+  std::size_t star = std::string_view::npos;
+  std::size_t star_end = 0;
+  while (hi < h.size()) {
+    if (pi < p.size() && p[pi] == '*') {
+      star = pi++;
+      star_end = hi;
+    } else if (pi < p.size() && (p[pi] == '?' ? h[hi] != '.' : lower(p[pi]) == lower(h[hi]))) {
+      ++pi;
+      ++hi;
+    } else if (star != std::string_view::npos && h[star_end] != '.') {
+      pi = star + 1;
+      hi = ++star_end;
+    } else {
+      return false;
+    }
+  }
+  while (pi < p.size() && p[pi] == '*') ++pi;
+  return pi == p.size();
+}
+
+}  // namespace tidemark::registry

@@ -1,0 +1,55 @@
+#include "registry/stack.h"
+
+#include <random>
+#include <utility>
+
+#include "net/client.h"
+#include "registry/caching_resolver.h"
+#include "registry/endpoints.h"
+#include "registry/head_resolver.h"
+#include "registry/registry_metrics.h"
+
+namespace tidemark::registry {
+namespace {
+
+// The parts in the order in which they lean on each other.
+class Stack final : public Resolver {
+ public:
+  Stack(const ResolverOptions& options, Endpoints endpoints, const Clock& clock, Metrics& metrics,
+        Logger log)
+      : endpoints_(std::move(endpoints)),
+        metrics_(metrics),
+        head_({.attempt_timeout = options.attempt_timeout,
+               .breaker = {},
+               .seed = std::random_device{}()},
+              endpoints_, metrics_, clock, std::move(log)),
+        caching_({.cache_ttl = options.cache_ttl,
+                  .negative_ttl = options.negative_ttl,
+                  .stale_if_error = options.stale_if_error,
+                  .entries = options.cache_entries},
+                 head_, clock, metrics_) {}
+
+  Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override {
+    return caching_.resolve(query, deadline, std::move(stop));
+  }
+
+ private:
+  const Endpoints endpoints_;
+  RegistryMetrics metrics_;
+  HeadResolver head_;
+  CachingResolver caching_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Resolver>> make_resolver(const ResolverOptions& options, const Clock& clock,
+                                                Metrics& metrics, Logger log) {
+  if (options.cache_entries == 0) {
+    return fail(ErrorKind::kInvalid, "cache_entries must be at least 1");
+  }
+  auto endpoints = Endpoints::make(options, net::make_client);
+  if (!endpoints) return fail(endpoints.error());
+  return std::make_unique<Stack>(options, std::move(*endpoints), clock, metrics, std::move(log));
+}
+
+}  // namespace tidemark::registry
