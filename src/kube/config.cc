@@ -140,11 +140,7 @@ Status load_cluster(const Entry& entry, ClusterConfig& config) {
   if (config.insecure_skip_verify && !config.ca_pem.empty()) {
     return bad(entry, "insecure-skip-tls-verify", "cannot be combined with certificate-authority");
   }
-  if (const std::string proxy = text_of(entry, "proxy-url"); !proxy.empty()) {
-    auto parsed = net::Url::parse(proxy);
-    if (!parsed) return bad(entry, "proxy-url", parsed.error().message);
-    config.proxy = *std::move(parsed);
-  }
+  config.proxy_url = text_of(entry, "proxy-url");
   return {};
 }
 

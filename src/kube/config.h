@@ -32,7 +32,7 @@ struct ClusterConfig {
   std::string tls_server_name;  // "" for the URL's host
   std::string ca_pem;           // the only roots trusted for the API server
   bool insecure_skip_verify = false;
-  std::optional<net::Url> proxy;  // proxy-url of the kubeconfig's cluster
+  std::string proxy_url;  // of the kubeconfig's cluster; "": HTTPS_PROXY and NO_PROXY decide
   std::optional<net::KeyPair> client_pair;
   std::string token;
   std::filesystem::path token_file;  // wins over `token` once it could be read

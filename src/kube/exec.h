@@ -9,7 +9,6 @@
 #include <optional>
 #include <stop_token>
 #include <string>
-#include <string_view>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -27,8 +26,5 @@ struct ExecCredential {
 // standard input is empty (interactive: false).
 Result<ExecCredential> run_exec_plugin(const ClusterConfig& config, Deadline deadline,
                                        const std::stop_token& stop);
-
-// RFC 3339 as Kubernetes and plugins write it: "2026-01-31T08:15:00Z", fractions and offsets too.
-Result<WallTime> parse_rfc3339(std::string_view text);
 
 }  // namespace tidemark::kube
