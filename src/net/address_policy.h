@@ -23,9 +23,10 @@ class AddressPolicy {
  public:
   struct Options {
     bool allow_loopback = false;
-    bool allow_private = true;               // RFC 1918, RFC 4193, RFC 6598
-    std::vector<std::string> allowed_cidrs;  // exceptions from every refusal: "10.0.0.0/8"
-    std::vector<std::string> denied_cidrs;   // e.g. the API server's own addresses; wins over all
+    bool allow_private = true;                    // RFC 1918, RFC 4193, RFC 6598
+    std::vector<std::string> allowed_cidrs = {};  // exceptions from every refusal: "10.0.0.0/8"
+    std::vector<std::string> denied_cidrs =
+        {};  // e.g. the API server's own addresses; wins over all
   };
   // kInvalid names a CIDR that cannot be read.
   static Result<AddressPolicy> make(const Options& options);

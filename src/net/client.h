@@ -26,8 +26,8 @@ namespace tidemark::net {
 // proxy is refused. The address policy does not apply to the proxy, which we configured, but a
 // target that is a literal address is checked before the proxy hears of it.
 struct Proxy {
-  Url url;                    // only host and port are used
-  std::string authorization;  // the Proxy-Authorization value, or empty
+  Url url;                         // only host and port are used
+  std::string authorization = {};  // the Proxy-Authorization value, or empty
 };
 
 struct ProxyOptions {
