@@ -1,0 +1,73 @@
+import os
+import sys
+import pathlib
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness import programs  # noqa: E402
+from harness.cluster import Cluster  # noqa: E402
+from harness.registry import PrivateRegistry  # noqa: E402
+
+PRIVATE = ("puller", "correct horse battery staple")
+
+
+@pytest.fixture(scope="session")
+def tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("integration")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp):
+    cluster = Cluster(os.environ.get("TIDEMARK_TEST_CLUSTER", f"it-{os.getpid()}"), tmp)
+    try:
+        programs.install(cluster)
+        yield cluster
+    finally:
+        cluster.down()
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster):
+    return cluster.kubectl
+
+
+@pytest.fixture(scope="session")
+def registry(cluster):
+    return cluster.registry
+
+
+@pytest.fixture(scope="session")
+def private_registry(cluster, tmp):
+    """A registry that answers nobody without an account."""
+    registry = PrivateRegistry(cluster.host_address, cluster.registry.crane_program, tmp, *PRIVATE)
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture(scope="session")
+def more_registries(private_registry):
+    return [{"host": private_registry.address, "plainHTTP": True}]
+
+
+@pytest.fixture(scope="session")
+def webhook(cluster, tmp, more_registries):
+    """The webhook that the API server calls; one for the whole run, as in a cluster."""
+    webhook = programs.Webhook(cluster, tmp, registries=more_registries).wait_ready().serve_cluster()
+    yield webhook
+    assert webhook.process.running(), f"the webhook ended during the tests:\n{webhook.process.text()[-3000:]}"
+    assert webhook.process.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def sweeper(cluster, tmp, more_registries):
+    return programs.Sweeper(cluster, tmp, registries=more_registries)
+
+
+@pytest.fixture
+def ns(kubectl, webhook):
+    """A fresh namespace in a cluster that Tidemark's webhook serves."""
+    name = kubectl.namespace()
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,107 @@
+"""Our programs as a test runs them: on the host, as the service accounts of the manifests and with no more rights."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import yaml
+
+from .kubectl import load
+from .processes import ROOT, Process, free_port, wait_for
+from .registry import http_status
+
+NAMESPACE = "tidemark-system"
+BUILD = pathlib.Path(os.environ.get("TIDEMARK_BUILD", ROOT / "build"))
+WEBHOOK = BUILD / "webhook/tidemark-webhook"
+SWEEPER = BUILD / "sweeper/tidemark-sweeper"
+
+
+def write_config(path, cluster, **sections):
+    """The configuration of both programs. The test registries speak plain HTTP on addresses of the host's own."""
+    registries = [{"host": cluster.registry.address, "plainHTTP": True}]
+    registries += sections.pop("registries", [])
+    config = {"logLevel": "debug", "registries": registries, "cache": {"ttl": "1s", "negativeTTL": "1s"}} | sections
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def install(cluster):
+    """All of deploy/install.yaml but the Deployments; the Service leads to the host instead of to pods."""
+    documents = load((ROOT / "deploy/install.yaml").read_text())
+    documents = [d for d in documents if d["kind"] not in ("Deployment", "PodDisruptionBudget")]
+    for document in documents:
+        if document["kind"] == "Service":
+            document["spec"].pop("selector")
+            document["spec"]["ports"] = [{"name": "https", "port": 443, "targetPort": 8443}]
+    cluster.kubectl.apply(documents)
+
+
+def route_service(cluster, endpoints):
+    """Points the webhook's Service at [(address, port)]."""
+    slices = [{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+               "metadata": {"name": f"tidemark-webhook-{index}", "namespace": NAMESPACE,
+                            "labels": {"kubernetes.io/service-name": "tidemark-webhook"}},
+               "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+               "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}
+              for index, (address, port) in enumerate(endpoints)]
+    cluster.kubectl.apply(slices)
+
+
+class Webhook:
+    def __init__(self, cluster, tmp, name="webhook", flags=(), **config):
+        self.cluster = cluster
+        self.port = free_port(cluster.host_address)
+        self.ops_port = free_port()
+        self.process = Process(name, [
+            WEBHOOK, "serve", "--config", write_config(tmp / f"{name}.yaml", cluster, **config),
+            "--listen", f"{cluster.host_address}:{self.port}", "--ops-listen", f"127.0.0.1:{self.ops_port}",
+            "--kubeconfig", cluster.kubeconfig_of("tidemark-webhook", NAMESPACE),
+            "--self-signed", "--service", f"{NAMESPACE}/tidemark-webhook",
+            "--webhook-configuration", "tidemark-webhook", *flags], tmp)
+
+    def wait_ready(self):
+        def ready():
+            assert self.process.running(), f"the webhook ended:\n{self.process.text()[-3000:]}"
+            return http_status(f"http://127.0.0.1:{self.ops_port}/readyz") == 200
+        wait_for("the webhook is ready", ready)
+        return self
+
+    def serve_cluster(self):
+        """The API server calls this webhook from here on."""
+        route_service(self.cluster, [(self.cluster.host_address, self.port)])
+
+        def published():
+            webhooks = self.cluster.kubectl.json("get", "mutatingwebhookconfiguration", "tidemark-webhook")["webhooks"]
+            return all(w["clientConfig"].get("caBundle") for w in webhooks)
+        wait_for("caBundle is published", published)
+        return self
+
+    def metrics(self):
+        import urllib.request
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+
+
+class Sweeper:
+    """Runs of `tidemark-sweeper` as its service account."""
+
+    def __init__(self, cluster, tmp, **config):
+        self.cluster = cluster
+        self.tmp = tmp
+        self.config = write_config(tmp / "sweeper.yaml", cluster, **config)
+        self.kubeconfig = cluster.kubeconfig_of("tidemark-sweeper", NAMESPACE)
+
+    def command(self, *arguments, kubeconfig=None, config=None):
+        return [str(part) for part in
+                (SWEEPER, *arguments, "--config", config or self.config, "--kubeconfig", kubeconfig or self.kubeconfig)]
+
+    def once(self, *flags, check=True, **options):
+        done = subprocess.run(self.command("once", *flags, **options), capture_output=True, text=True, timeout=120)
+        if check:
+            assert done.returncode == 0, f"once exited {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done
+
+    def plan(self, *flags):
+        return json.loads(self.once("--dry-run", "-o", "json", *flags).stdout)

@@ -1,0 +1,73 @@
+"""The directions of the folders, read from the include lines (the table of src/README.md)."""
+
+import re
+
+# Folder -> the folders whose headers it may include, besides its own.
+ALLOWED = {
+    "base": set(),
+    "image": {"base"},
+    "workload": {"base", "image"},
+    "net": {"base"},
+    "registry": {"base", "image", "net"},
+    "kube": {"base", "net"},
+    "config": {"base", "image", "net", "registry", "workload"},
+    "certs": {"base", "net", "kube"},
+}
+LIBRARY = {"base", "image", "workload", "net", "registry", "kube", "config"}
+ALLOWED["webhook"] = LIBRARY | {"certs"}
+ALLOWED["sweeper"] = LIBRARY
+ALLOWED["tidemark"] = {"webhook", "sweeper"}
+
+# Library -> the folders (or files) that may include it. Headers never do.
+THIRD_PARTY = {
+    r"httplib\.h": {"net"},
+    r"openssl/": {"net", "certs", "registry"},  # registry: SHA-256 and base64 only
+    r"simdjson\.h": {"workload", "registry", "kube", "webhook", "sweeper"},
+    r"nlohmann/": {"workload", "registry", "kube", "certs", "webhook", "sweeper", "base"},
+    r"yaml-cpp/": {"kube", "config", "sweeper"},
+    r"spdlog/": {"base"},
+    r"fmt/": {"base"},
+    r"prometheus/": {"base"},
+    r"CLI/": {"webhook", "sweeper"},
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
+
+
+def folder_of(name):
+    parts = name.split("/")
+    return parts[1] if parts[0] == "src" and len(parts) > 2 else parts[0]
+
+
+def check(root, files):
+    findings = []
+    for path in files:
+        name = str(path.relative_to(root))
+        folder = folder_of(name)
+        if path.suffix not in (".h", ".cc") or folder not in ALLOWED:
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            own, system = match.groups()
+            where = f"{name}:{number}"
+            if own:
+                target = own.split("/")[0]
+                if target not in ALLOWED:
+                    findings.append(f"{where}: \"{own}\" is not written from a folder of the table")
+                elif target != folder and target not in ALLOWED[folder]:
+                    findings.append(f"{where}: {folder} must not include {target} (\"{own}\")")
+                continue
+            for pattern, folders in THIRD_PARTY.items():
+                if not re.match(pattern, system):
+                    continue
+                if path.suffix == ".h":
+                    findings.append(f"{where}: <{system}> belongs in a .cc file")
+                elif folder not in folders:
+                    findings.append(f"{where}: {folder} must not use <{system}>")
+    for folder in list(LIBRARY) + ["certs", "webhook", "sweeper"]:
+        place = root / ("src" if folder in LIBRARY else ".") / folder / "README.md"
+        if not place.exists():
+            findings.append(f"{place.relative_to(root)}: every folder says what belongs in it")
+    return findings
