@@ -8,6 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import programs  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
+from harness.proxies import KillSwitch, Proxy  # noqa: E402
 from harness.registry import PrivateRegistry  # noqa: E402
 
 PRIVATE = ("puller", "correct horse battery staple")
@@ -47,8 +48,17 @@ def private_registry(cluster, tmp):
 
 
 @pytest.fixture(scope="session")
-def more_registries(private_registry):
-    return [{"host": private_registry.address, "plainHTTP": True}]
+def registry_proxy(cluster):
+    """The cluster's registry under another address, with a kill switch at every request."""
+    host, port = cluster.registry.address.split(":")
+    proxy = Proxy(KillSwitch(), host, int(port), listen=cluster.host_address)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def more_registries(private_registry, registry_proxy):
+    return [{"host": address, "plainHTTP": True} for address in (private_registry.address, registry_proxy.address)]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import yaml
 from harness import manifests
 from harness.processes import Process, stays_for, wait_for
 from harness.programs import NAMESPACE
-from harness.proxies import KillSwitch, Proxy, api_tls
+from harness.proxies import Proxy, api_tls
 
 from test_admission import STAMP, give_pull_secret, give_to_service_account
 
@@ -134,23 +134,15 @@ def test_the_running_sweeper_rolls_by_itself(kubectl, ns, registry, sweeper, tmp
 
 
 @pytest.fixture
-def killable(cluster, registry, sweeper, tmp, more_registries):
-    """The sweeper with a switch at every request that it makes, to the API server and to the registry."""
-    switch = KillSwitch()
+def killable(cluster, sweeper, tmp, registry_proxy):
+    """The sweeper with a kill switch at every request that it makes, to the API server and to the registry."""
     kubeconfig = yaml.safe_load(sweeper.kubeconfig.read_text())["clusters"][0]["cluster"]
     host, port = kubeconfig["server"].removeprefix("https://").split(":")
     authority = base64.b64decode(kubeconfig["certificate-authority-data"]).decode()
-    api = Proxy(switch, host, int(port), tls=api_tls(authority))
-    upstream_host, upstream_port = registry.address.split(":")
-    images = Proxy(switch, upstream_host, int(upstream_port), listen=cluster.host_address)
-    config = yaml.safe_load(sweeper.config.read_text())
-    config["registries"].append({"host": images.address, "plainHTTP": True})
-    path = tmp / "killable.yaml"
-    path.write_text(yaml.safe_dump(config))
+    api = Proxy(registry_proxy.switch, host, int(port), tls=api_tls(authority))
     proxied = cluster.kubeconfig_of("tidemark-sweeper", NAMESPACE, server=f"http://{api.address}")
-    yield Killable(switch, images.address, sweeper.command("once", kubeconfig=proxied, config=path), tmp)
+    yield Killable(registry_proxy.switch, registry_proxy.address, sweeper.command("once", kubeconfig=proxied), tmp)
     api.stop()
-    images.stop()
 
 
 class Killable:

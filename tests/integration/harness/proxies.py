@@ -49,6 +49,7 @@ class Proxy:
 
     def __init__(self, switch, upstream_host, upstream_port, listen="127.0.0.1", tls=None):
         outer = self
+        self.switch = switch
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
