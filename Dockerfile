@@ -1,0 +1,53 @@
+# Tidemark's image: one static program under its three names, on nothing.
+#
+#   docker build -t tidemark .          or, without an engine:  tests/cluster/image build
+#
+# Stages: deps (compiler and libraries), build (Tidemark), and the image itself.
+ARG DEBIAN=docker.io/library/debian:trixie-slim
+
+FROM ${DEBIAN} AS deps
+ENV DEBIAN_FRONTEND=noninteractive
+# Debian has these as static libraries, or as headers alone (spdlog and fmt are used that way).
+RUN sed -i 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.sources \
+ && apt-get update -q \
+ && apt-get install -y -q --no-install-recommends \
+      ca-certificates ccache cmake dpkg-dev g++ meson ninja-build pkgconf \
+      libcli11-dev libfmt-dev libsimdjson-dev libspdlog-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev
+# Debian has these two as shared libraries only: its own sources, compiled here without the parts Tidemark does not use.
+# Of prometheus-cpp the archive alone: its packaging is about shared libraries and is not used here.
+WORKDIR /usr/src
+RUN apt-get source -q cpp-httplib \
+ && apt-get source -q --tar-only prometheus-cpp \
+ && tar xf prometheus-cpp_*.orig.tar.* \
+ && meson setup httplib-build cpp-httplib-*/ --prefix=/usr/local --libdir=lib --buildtype=release \
+      -Ddefault_library=static -Dcpp-httplib_compile=true -Dcpp-httplib_openssl=enabled \
+      -Dcpp-httplib_zlib=disabled -Dcpp-httplib_brotli=disabled \
+ && meson install -C httplib-build \
+ && cmake -S prometheus-cpp-*/ -B prometheus-build -G Ninja -DCMAKE_INSTALL_PREFIX=/usr/local \
+      -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
+      -DENABLE_PULL=OFF -DENABLE_PUSH=OFF -DENABLE_COMPRESSION=OFF -DENABLE_TESTING=OFF \
+ && cmake --build prometheus-build && cmake --install prometheus-build \
+ && rm -rf /usr/src/*
+
+FROM deps AS build
+WORKDIR /src
+COPY . .
+# Sections and link-time optimisation let the linker drop what no program reaches.
+RUN --mount=type=cache,target=/root/.cache/ccache \
+    PKG_CONFIG_PATH=/usr/local/lib/pkgconfig meson setup /build --prefix=/usr \
+      --buildtype=release -Doptimization=2 -Db_lto=true -Dstatic_image=true -Dtests=false \
+      -Dcpp_args='-ffunction-sections -fdata-sections' -Dcpp_link_args='-Wl,--gc-sections' \
+ && ninja -C /build tidemark/tidemark
+RUN mkdir -p /image/etc/ssl/certs \
+ && strip -o /image/tidemark /build/tidemark/tidemark \
+ && ln -s tidemark /image/tidemark-webhook \
+ && ln -s tidemark /image/tidemark-sweeper \
+ && ln -s tidemark /image/kubectl-tidemark \
+ && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
+ && echo 'tidemark:x:65532:65532::/:/' >/image/etc/passwd \
+ && echo 'tidemark:x:65532:' >/image/etc/group
+
+FROM scratch
+COPY --from=build /image/ /
+USER 65532:65532
+ENTRYPOINT ["/tidemark"]
