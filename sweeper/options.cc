@@ -1,3 +1,6 @@
+// g++ 12 at -O2 sees null pointers in CLI11's vectors of strings that cannot be there.
+#pragma GCC diagnostic ignored "-Wnull-dereference"
+
 #include "sweeper/options.h"
 
 #include <CLI/CLI.hpp>

@@ -1,5 +1,8 @@
 #include "sweeper/program.h"
 
+#include <unistd.h>
+
+#include <array>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -14,6 +17,7 @@
 #include "base/shutdown.h"
 #include "kube/api.h"
 #include "kube/config.h"
+#include "kube/lease.h"
 #include "net/server.h"
 #include "registry/stack.h"
 #include "sweeper/commands.h"
@@ -31,6 +35,9 @@ constexpr std::size_t kMaxOpsBodyBytes = 1024;
 // Probes and scrapers: few, and none that should cost the sweeper its memory.
 constexpr std::size_t kMaxOpsConnections = 32;
 constexpr std::chrono::seconds kOpsStop{2};
+constexpr std::chrono::seconds kProbe{5};
+// The Lease's name in the program's own namespace; its Role names it too (deploy/).
+constexpr std::string_view kLeaseName = "tidemark-sweeper";
 
 int refuse(const Error& error, int code) {
   std::cerr << "tidemark-sweeper: " << error.message << "\n";
@@ -61,6 +68,42 @@ Status build(Parts& parts, Options& options, const Logger& log) {
   return {};
 }
 
+// Waits until the API server answers. A replica that stands by must be ready, or a rolling update
+// of the sweeper itself would wait for ever; but only once it could take over.
+void wait_for_api(const SweepContext& context, const RunOptions& options, Readiness& readiness,
+                  const std::stop_token& stop) {
+  RetrySchedule backoff(options.backoff, options.seed);
+  while (!stop.stop_requested()) {
+    const auto version = context.api.get("/version", Deadline::after(kProbe), stop);
+    if (version) return;
+    context.log.warn("waiting for the API server", {{"cause", version.error().message}});
+    readiness.failed(version.error().message);
+    (void)sleep_for(backoff.next(), stop);
+  }
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : "sweeper";
+}
+
+void sweep_while_leading(const SweepContext& context, const Options& options,
+                         const RunOptions& run_options, Readiness& readiness, Metrics& metrics,
+                         const std::stop_token& stop) {
+  kube::LeaderElection election(
+      context.api, context.clock,
+      {.ns = options.lease_namespace,
+       .name = std::string(kLeaseName),
+       .identity = options.identity.empty() ? host_name() : options.identity},
+      metrics, context.log);
+  readiness.standing_by(true);
+  election.run(stop, [&](const std::stop_token& lost) {
+    readiness.standing_by(false);
+    run_sweeps(context, run_options, readiness, sleep_for, lost);
+    readiness.standing_by(true);
+  });
+}
+
 int serve_and_sweep(const SweepContext& context, const Options& options, Metrics& metrics,
                     const std::stop_token& stop) {
   RunOptions run_options{.sweep = sweep_options(options),
@@ -79,8 +122,14 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
   if (!ops) return refuse(ops.error(), kExitUsage);
   context.log.info("started", {{"version", TIDEMARK_VERSION},
                                {"interval_milliseconds", run_options.interval.count()},
-                               {"dry_run", options.dry_run}});
-  run_sweeps(context, run_options, readiness, sleep_for, stop);
+                               {"dry_run", options.dry_run},
+                               {"leader_elect", options.leader_elect}});
+  wait_for_api(context, run_options, readiness, stop);
+  if (options.leader_elect) {
+    sweep_while_leading(context, options, run_options, readiness, metrics, stop);
+  } else {
+    run_sweeps(context, run_options, readiness, sleep_for, stop);
+  }
   readiness.stopping();
   (*ops)->stop(Deadline::after(kOpsStop));
   context.log.info("stopped");
