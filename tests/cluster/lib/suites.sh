@@ -1,0 +1,128 @@
+# The test suites of `./dev test`. A suite is a function suite_NAME that prints what it does, writes
+# "PASSED FAILED SKIPPED" with `count`, and returns 1 when something failed.
+# shellcheck shell=bash disable=SC2154
+
+readonly kSuites=(unit lint asan tsan fuzz integration cluster)
+# The system's Python: its pytest and yaml come from Debian's packages.
+readonly kPython=/usr/bin/python3
+
+# count PASSED FAILED SKIPPED: adds to what this run has seen.
+count() {
+  passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+# skip REASON: the machine cannot run this suite; it counts as one skipped test.
+skip() {
+  say "  skipped: $1"
+  count 0 0 1
+}
+
+# count_report PROGRAM ARGUMENTS...: runs what prints "PASSED FAILED SKIPPED" as its last line.
+count_report() {
+  local numbers
+  numbers=$("$@" | tail -n 1)
+  # shellcheck disable=SC2086  # three words
+  count $numbers
+}
+
+# meson_suite DIRECTORY SUITE [WRAPPER...]: runs it; counts GoogleTest's tests, not the programs that hold them.
+meson_suite() {
+  local dir=$1 suite=$2 reports result=0
+  shift 2
+  reports=$(mktemp -d)
+  GTEST_OUTPUT="json:$reports/" "$@" meson test -C "$top/$dir" --no-rebuild --print-errorlogs --suite "$suite" >&2 || result=1
+  count_report "$kPython" "$here/lib/count_tests.py" meson "$top/$dir/meson-logs/testlog.json" "$reports"
+  rm -rf "$reports"
+  return $result
+}
+
+suite_unit() {
+  build_release || return 1
+  meson_suite build unit
+}
+
+suite_asan() {
+  build_dir build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false || return 1
+  ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+    meson_suite build-asan unit
+}
+
+suite_tsan() {
+  build_dir build-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false || return 1
+  # ThreadSanitizer's memory map does not bear the address randomisation of newer kernels.
+  TSAN_OPTIONS=halt_on_error=1 meson_suite build-tsan unit setarch "$(uname -m)" --addr-no-randomize
+}
+
+suite_fuzz() {
+  [[ -e $top/tests/fuzz/meson.build ]] || { skip "there are no fuzz targets" && return; }
+  local clang
+  clang=$(compgen -c clang++- | sort -t- -k2 -n | tail -n 1) || clang=
+  [[ -n $clang ]] || { skip "no clang++ (libFuzzer comes with it)" && return; }
+  CXX=$clang build_dir build-fuzz --buildtype=debugoptimized -Dfuzzers=true -Db_lundef=false || return 1
+  meson_suite build-fuzz fuzz
+}
+
+suite_lint() {
+  local log result=0
+  log=$(mktemp)
+  "$top/tests/lint/run" 2>&1 | tee "$log" >&2 || result=1
+  count_report "$kPython" "$here/lib/count_tests.py" summary "$log"
+  rm -f "$log"
+  return $result
+}
+
+# pytest_suite FOLDER
+pytest_suite() {
+  local report result=0
+  report=$(mktemp)
+  "$kPython" -m pytest "$top/tests/$1" --junitxml "$report" -v >&2 || result=$?
+  count_report "$kPython" "$here/lib/count_tests.py" junit "$report"
+  rm -f "$report"
+  return $result
+}
+
+suite_integration() {
+  [[ $(id -u) == 0 ]] || { skip "it needs root for the network namespace of its API server" && return; }
+  deps_install cluster
+  build_release || return 1
+  pytest_suite integration
+}
+
+suite_cluster() {
+  [[ $(id -u) == 0 ]] || { skip "it needs root for the node" && return; }
+  grep -Eq ' cgroup2? .*\brw\b' /proc/self/mounts || { skip "no writable cgroups for the kubelet" && return; }
+  deps_install cluster
+  build_release || return 1
+  pytest_suite cluster
+}
+
+run_suites() {
+  local suite begin failures=() passed=0 failed=0 skipped=0
+  local suites=("$@")
+  ((${#suites[@]})) || suites=("${kSuites[@]}")
+  for suite in "${suites[@]}"; do
+    [[ " ${kSuites[*]} " == *" $suite "* ]] || usage_error "unknown suite '$suite': ${kSuites[*]}"
+  done
+  deps_install build tests
+  for suite in "${suites[@]}"; do
+    begin=$(now_ms)
+    local before=$failed
+    say "== $suite"
+    if ! "suite_$suite"; then
+      failures+=("$suite")
+      # What failed before a test could: it is one failure.
+      ((failed > before)) || count 0 1 0
+    fi
+    say "== $suite: $(seconds_since "$begin") s"
+  done
+  ((${#failures[@]} == 0)) || printf 'failed suites: %s\n' "${failures[*]}"
+  printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+  ((failed == 0))
+}
+
+run_bench() {
+  local bench=$top/tests/bench/run
+  [[ -x $bench ]] || die "there are no benchmarks in this tree (tests/bench/run)"
+  deps_install build tests cluster
+  exec "$bench" "$@"
+}
