@@ -52,10 +52,10 @@ struct ProxyOptions {
 };
 
 struct ClientOptions {
-  TrustOptions trust;
-  ProxyOptions proxy;
+  TrustOptions trust = {};
+  ProxyOptions proxy = {};
   AddressPolicy addresses = AddressPolicy::unrestricted();
-  std::string user_agent;                           // "tidemark/0.1.0 (webhook)"
+  std::string user_agent = {};                      // "tidemark/0.1.0 (webhook)"
   std::chrono::milliseconds connect_timeout{3000};  // lookup + connect + TLS, within the deadline
   std::size_t max_idle_per_host = 8;                // connections kept for the next request
   std::chrono::milliseconds idle_timeout{60'000};   // below the 90 s of the API server
