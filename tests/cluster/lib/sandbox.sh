@@ -59,14 +59,21 @@ start() {
   running "$component" && return
   setsid nsenter --target "$(keeper_pid)" --mount --net --pid --uts --ipc -- "$@" \
     >>"$state/logs/$component.log" 2>&1 </dev/null 9>&- &
-  printf '%s\n' $! >"$state/pids/$component"
+  printf '%s %s\n' $! "$(birth $!)" >"$state/pids/$component"
 }
 
-# running NAME: the recorded process is alive, and is one of this instance (numbers are used again).
+# birth PID: when that process began (clock ticks since boot), nothing if it is not there or only waits to be collected.
+birth() {
+  local stat fields
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  read -r -a fields <<<"${stat##*) }" # what follows the name, which may hold anything
+  [[ ${fields[0]} == Z ]] || printf '%s\n' "${fields[19]}"
+}
+
+# running NAME: the recorded process is alive, and is still the same one (numbers are used again).
 running() {
-  local pid keeper
-  pid=$(cat "$state/pids/$1" 2>/dev/null) && keeper=$(keeper_pid) && [[ -n $keeper ]] || return 1
-  [[ $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) == *"nsenter --target $keeper "* ]]
+  local pid born
+  read -r pid born 2>/dev/null <"$state/pids/$1" && [[ -n $born && $(birth "$pid") == "$born" ]]
 }
 
 # ready NAME SECONDS COMMAND...: waits until COMMAND succeeds; gives up early when the component ends.

@@ -1,0 +1,73 @@
+"""Fixtures of the cluster suite: the real node, and Tidemark's image on it."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "integration"))
+
+from harness.cluster import Cluster  # noqa: E402
+
+
+class Instance:
+    """One instance of tests/cluster/cluster, driven as a person would."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def run(self, *arguments, env=None):
+        return subprocess.run([str(HERE / "cluster"), "--name", self.name, *arguments], text=True, timeout=600,
+                              stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, **(env or {})})
+
+    def ok(self, *arguments, **options):
+        done = self.run(*arguments, **options)
+        assert done.returncode == 0, f"cluster {' '.join(arguments)} exited {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    @property
+    def env(self):
+        exports = re.findall(r"^export (\w+)=(.*)$", self.ok("env"), re.MULTILINE)
+        return {key: shlex.split(value)[0] for key, value in exports}
+
+    def kubectl(self, *arguments):
+        env = self.env
+        path = env["PATH"].replace("$PATH", os.environ["PATH"])
+        done = subprocess.run(["kubectl", *arguments], text=True, capture_output=True, timeout=180,
+                              env={**os.environ, "PATH": path, "KUBECONFIG": env["KUBECONFIG"]})
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def keeper(self):
+        done = subprocess.run(["pgrep", "-f", f"^tidemark-keeper .*/{self.name}$"], text=True, capture_output=True)
+        return int(done.stdout.split()[0]) if done.stdout else None
+
+
+@pytest.fixture
+def instance(request):
+    """A fresh name; what a failed test leaves is taken down."""
+    instance = Instance(f"life-{os.getpid()}")
+    yield instance
+    instance.run("down")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """The whole node; one for all tests of the suite."""
+    cluster = Cluster(f"node-{os.getpid()}", tmp_path_factory.mktemp("cluster"), control_plane_only=False)
+    yield cluster
+    cluster.down()
+
+
+@pytest.fixture(scope="session")
+def tidemark_image(cluster):
+    """Tidemark's image, built from the Dockerfile and pushed to the cluster's registry: name@digest."""
+    subprocess.run([str(HERE / "image"), "build"], check=True)
+    pushed = subprocess.run([str(HERE / "image"), "--name", cluster.name, "push"],
+                            check=True, stdout=subprocess.PIPE, text=True)
+    return pushed.stdout.strip()
