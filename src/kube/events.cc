@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "kube/time.h"
+#include "kube/timestamp.h"
 
 namespace tidemark::kube {
 namespace {

@@ -16,7 +16,7 @@
 
 #include "base/shutdown.h"
 #include "kube/base64.h"
-#include "kube/time.h"
+#include "kube/timestamp.h"
 #include "net/connection.h"
 
 namespace tidemark::kube {

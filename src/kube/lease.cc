@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/shutdown.h"
-#include "kube/time.h"
+#include "kube/timestamp.h"
 
 namespace tidemark::kube {
 namespace {

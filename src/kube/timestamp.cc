@@ -1,4 +1,4 @@
-#include "kube/time.h"
+#include "kube/timestamp.h"
 
 #include <charconv>
 #include <system_error>
