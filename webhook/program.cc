@@ -1,0 +1,198 @@
+#include "webhook/program.h"
+
+#include <atomic>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/retry.h"
+#include "base/shutdown.h"
+#include "base/worker_pool.h"
+#include "kube/api.h"
+#include "kube/config.h"
+#include "net/server.h"
+#include "net/tls.h"
+#include "registry/stack.h"
+#include "webhook/admit.h"
+#include "webhook/options.h"
+#include "webhook/serve.h"
+
+namespace tidemark::webhook {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kCannotServe = 1;
+constexpr int kWrongUsage = 2;
+
+constexpr const char* kUserAgent = "tidemark-webhook/" TIDEMARK_VERSION;
+
+// Lookups beside the first of a review: they wait for registries, not for processors. With two
+// more references a review this serves 16 cold reviews at once.
+constexpr std::size_t kLookupThreads = 32;
+constexpr std::size_t kMaxQueuedLookups = 1024;
+
+// A mounted Secret changes a minute after its object at the latest (the kubelet's sync period);
+// ten seconds more do not matter.
+constexpr std::chrono::milliseconds kCertificateInterval{10'000};
+
+constexpr std::chrono::milliseconds kApiTimeout{5'000};
+
+struct Api {
+  std::unique_ptr<kube::Api> api;  // nullptr: there is no cluster to ask
+  int exit_code = kDone;           // not kDone: the program ends
+};
+
+// Without a cluster the webhook still stamps: anonymously, and with the program's defaults.
+Api connect(const Options& options, Metrics& metrics, const Logger& log) {
+  const auto config = kube::discover_config({.path = options.kubeconfig, .context = ""});
+  const bool needed =
+      std::holds_alternative<SelfSigned>(options.certificate) || !options.kubeconfig.empty();
+  if (!config && config.error().kind == ErrorKind::kNotFound && !needed) {
+    log.warn("no cluster configuration: pull secrets and namespaces are not read",
+             {{"cause", config.error().message}});
+    return {};
+  }
+  if (!config) {
+    log.error("cannot read the cluster configuration", {{"cause", config.error().message}});
+    return {.api = nullptr, .exit_code = kWrongUsage};
+  }
+  auto api = kube::make_api(*config, kUserAgent, metrics, log);
+  if (!api) {
+    log.error("cannot use the cluster configuration", {{"cause", api.error().message}});
+    return {.api = nullptr, .exit_code = kWrongUsage};
+  }
+  return {.api = *std::move(api)};
+}
+
+// Asks until the API server answers once: until then the program is not ready.
+std::jthread await_api(kube::Api& api, std::atomic<bool>& reached, const Logger& log) {
+  return std::jthread([&api, &reached, log](const std::stop_token& stop) {
+    RetrySchedule retry({}, std::random_device{}());
+    while (!stop.stop_requested()) {
+      const auto version = api.get("/version", Deadline::after(kApiTimeout), stop);
+      if (version) {
+        reached = true;
+        log.info("API server reached");
+        return;
+      }
+      log.warn("API server not reached, trying again", {{"cause", version.error().message}});
+      if (!sleep_for(retry.next(), stop)) return;
+    }
+  });
+}
+
+// What follows the serving certificate while the program runs.
+using CertificateSource = std::unique_ptr<net::CertificateFileWatcher>;
+
+Result<CertificateSource> keep_certificate(const Options& options, net::ServerCertificate& target,
+                                           kube::Api* /*api*/, const Clock& /*clock*/,
+                                           Metrics& /*metrics*/, const Logger& log) {
+  const auto* files = std::get_if<CertificateFiles>(&options.certificate);
+  if (files == nullptr) return fail(ErrorKind::kInvalid, "--self-signed is not available yet");
+  return net::CertificateFileWatcher::start({.certificate = files->certificate, .key = files->key},
+                                            target, log, kCertificateInterval);
+}
+
+void export_build_info(Metrics& metrics) {
+  metrics.gauge("tidemark_build_info", "Always 1.")
+      .with({{"program", "webhook"}, {"version", TIDEMARK_VERSION}})
+      .set(1);
+}
+
+AdmitOptions admit_options(const Options& options) {
+  const config::WebhookConfig& webhook = options.config.webhook;
+  return {.deadline = webhook.deadline,
+          .policy = {.require = webhook.require, .pin_on_rollback = webhook.pin_on_rollback},
+          .defaults = options.config.defaults,
+          .sweeper_user = options.sweeper_user,
+          .max_age = options.config.registries.cache_ttl};
+}
+
+int serve(const Options& options) {
+  ShutdownSignal shutdown;  // first: every thread below inherits its signal mask
+  const Logger log = Logger::to_stderr(options.config.log_level);
+  const SystemClock clock;
+  Metrics metrics;
+  export_build_info(metrics);
+
+  const Api cluster = connect(options, metrics, log);
+  if (cluster.exit_code != kDone) return cluster.exit_code;
+  kube::Api* api = cluster.api.get();
+  std::atomic<bool> api_reached{api == nullptr};
+  std::jthread api_waiter;
+  if (api != nullptr) api_waiter = await_api(*api, api_reached, log);
+
+  registry::ResolverOptions registries = options.config.registries;
+  registries.user_agent = kUserAgent;
+  const auto resolver = registry::make_resolver(registries, clock, metrics, log);
+  if (!resolver) {
+    log.error("cannot use the registries' configuration", {{"cause", resolver.error().message}});
+    return kWrongUsage;
+  }
+
+  net::ServerCertificate certificate;
+  const auto keeper = keep_certificate(options, certificate, api, clock, metrics, log);
+  if (!keeper) {
+    log.error("cannot serve TLS", {{"cause", keeper.error().message}});
+    return kCannotServe;
+  }
+
+  PullSecrets secrets(options.config.webhook.read_secrets ? api : nullptr, clock);
+  Namespaces namespaces(api, clock, metrics, log);
+  WorkerPool pool(kLookupThreads, kMaxQueuedLookups);
+  Admitter admitter(admit_options(options),
+                    {.resolver = **resolver, .secrets = secrets, .pool = pool}, namespaces, clock,
+                    metrics, log);
+
+  const ReadyCheck ready = [&, stopping = shutdown.token()]() -> std::string {
+    if (stopping.stop_requested()) return "shutting down";
+    if (certificate.context() == nullptr) return "no certificate yet";
+    if (!api_reached) return "the API server was not reached yet";
+    return "";
+  };
+  const auto ops =
+      net::Server::start({.listen = options.config.ops_listen}, ops_handler(metrics, ready), log);
+  if (!ops) {
+    log.error("cannot listen for operations", {{"cause", ops.error().message}});
+    return kCannotServe;
+  }
+  const auto server =
+      net::Server::start({.listen = options.config.webhook.listen, .certificate = &certificate},
+                         admission_handler(admitter), log);
+  if (!server) {
+    log.error("cannot listen for admissions", {{"cause", server.error().message}});
+    return kCannotServe;
+  }
+  log.info("serving", {{"version", TIDEMARK_VERSION},
+                       {"listen", options.config.webhook.listen},
+                       {"ops_listen", options.config.ops_listen}});
+
+  shutdown.wait();
+  log.info("draining", {{"seconds", options.drain.count() / 1000}});
+  drain(**server, options.drain, options.config.webhook.deadline);
+  log.info("stopped");
+  return kDone;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  const std::span<const char* const> arguments(argv, static_cast<std::size_t>(argc));
+  const auto parsed = parse_options(arguments, config::process_environment());
+  if (const Stop* stop = std::get_if<Stop>(&parsed)) {
+    (stop->exit_code == kDone ? std::cout : std::cerr) << stop->text;
+    return stop->exit_code;
+  }
+  return serve(std::get<Options>(parsed));
+}
+
+}  // namespace tidemark::webhook
