@@ -37,7 +37,7 @@ RUN --mount=type=cache,target=/root/.cache/ccache \
     PKG_CONFIG_PATH=/usr/local/lib/pkgconfig meson setup /build --prefix=/usr \
       --buildtype=release -Doptimization=2 -Db_lto=true -Dstatic_image=true -Dtests=false \
       -Dcpp_args='-ffunction-sections -fdata-sections' -Dcpp_link_args='-Wl,--gc-sections' \
- && ninja -C /build tidemark/tidemark
+ && ninja -j "$(nproc)" -C /build tidemark/tidemark
 RUN mkdir -p /image/etc/ssl/certs \
  && strip -o /image/tidemark /build/tidemark/tidemark \
  && ln -s tidemark /image/tidemark-webhook \

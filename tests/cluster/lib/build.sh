@@ -15,7 +15,7 @@ build_dir() {
   fi
   say "  building $dir ($(nproc) jobs)"
   # ninja's own progress goes to stderr: what a caller prints stays clean.
-  NINJA_STATUS='  [%f/%t %es] ' ninja -C "$top/$dir" >&2
+  NINJA_STATUS='  [%f/%t %es] ' ninja -j "$(nproc)" -C "$top/$dir" >&2
 }
 
 build_release() { build_dir build --buildtype=release; }

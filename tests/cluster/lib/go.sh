@@ -44,7 +44,8 @@ find_go() {
   if [[ -z $old ]]; then
     require_root "installing Go (apt-get install golang-go)"
     say "  no Go found: installing golang-go to fetch a newer one with"
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q golang-go >&2 </dev/null ||
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends golang-go; } \
+      >&2 </dev/null ||
       die "Go 1.$kGoMinimumMinor or newer is needed and could not be installed; set TIDEMARK_GO to its path"
     old=/usr/bin/go
   fi
