@@ -80,7 +80,8 @@ std::expected<void, Refusal> parse_request_line(std::string_view line, RequestHe
 
   if (!is_token(head.method)) return refuse(400, "malformed method");
   if (version != "HTTP/1.1" && version != "HTTP/1.0") {
-    if (!version.starts_with("HTTP/")) return refuse(400, "malformed request line");
+    const bool other_version = version.starts_with("HTTP/") && version.size() == 8;
+    if (!other_version) return refuse(400, "malformed request line");
     return refuse(505, "only HTTP/1.1 is spoken here");
   }
   if (std::ranges::find(kMethods, head.method) == kMethods.end()) {

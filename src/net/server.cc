@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <condition_variable>
 #include <cstring>
 #include <exception>
@@ -48,6 +49,12 @@ Result<ListenAddress> parse_listen(const std::string& text) {
     return fail(ErrorKind::kInvalid, "listen address \"" + text + "\": not host:port");
   }
   ListenAddress address{.host = text.substr(0, colon), .port = text.substr(colon + 1)};
+  std::uint16_t port = 0;  // getaddrinfo would cut 99999 to 16 bits
+  const char* const port_end = address.port.data() + address.port.size();
+  if (const auto [end, error] = std::from_chars(address.port.data(), port_end, port);
+      error != std::errc{} || end != port_end) {
+    return fail(ErrorKind::kInvalid, "listen address \"" + text + "\": not a port");
+  }
   if (address.host.starts_with('[') && address.host.ends_with(']')) {
     address.host = address.host.substr(1, address.host.size() - 2);
   } else if (address.host.find(':') != std::string::npos) {

@@ -70,10 +70,10 @@ class CertificateFileWatcher {
 };
 
 struct TrustOptions {
-  bool system_roots = true;            // the host's CA certificates (SSL_CERT_FILE and _DIR obeyed)
-  std::string ca_pem;                  // additional roots, or the only ones
-  std::optional<KeyPair> client_pair;  // shown where the server asks for it
-  bool insecure_skip_verify = false;   // only where a configuration says so explicitly
+  bool system_roots = true;  // the host's CA certificates (SSL_CERT_FILE and _DIR obeyed)
+  std::string ca_pem = {};   // additional roots, or the only ones
+  std::optional<KeyPair> client_pair = std::nullopt;  // shown where the server asks for it
+  bool insecure_skip_verify = false;  // only where a configuration says so explicitly
 };
 Result<std::shared_ptr<ssl_ctx_st>> make_client_context(const TrustOptions& options);
 

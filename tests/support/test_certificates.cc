@@ -112,6 +112,8 @@ net::KeyPair TestCa::issue(const LeafOptions& options) const {
   add_extension(leaf.get(), certificate_.get(), NID_basic_constraints, "critical,CA:FALSE");
   add_extension(leaf.get(), certificate_.get(), NID_ext_key_usage,
                 options.for_client ? "clientAuth" : "serverAuth");
+  // Tells apart two authorities of the same name, as a bundle holds them during a rotation.
+  add_extension(leaf.get(), certificate_.get(), NID_authority_key_identifier, "keyid:always");
   std::string names;
   for (const std::string& name : options.dns_names) names += ",DNS:" + name;
   for (const std::string& address : options.ip_addresses) names += ",IP:" + address;
