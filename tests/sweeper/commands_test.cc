@@ -1,0 +1,152 @@
+#include "sweeper/commands.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "sweeper/cluster.h"
+#include "sweeper/output.h"
+#include "workload/records.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): the tests' own words
+
+struct Printed {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+using Function = int (*)(const SweepContext&, const Options&, Streams, std::stop_token);
+
+Printed call(Function command, Cluster& cluster, const Options& options) {
+  std::ostringstream out;
+  std::ostringstream err;
+  const int code = command(cluster.context(), options, {out, err}, {});
+  return {code, out.str(), err.str()};
+}
+
+Options for_web() {
+  Options options;
+  options.target = {
+      .kind = workload::find_builtin_kind("apps", "Deployment"), .ns = "team-a", .name = "web"};
+  return options;
+}
+
+TEST(Once, PrintsWhatItDid) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.put({.name = "quiet", .containers = {{.stamp = stamp_text(kImage, 'b')}}});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  const Printed printed = call(once, cluster, {});
+  EXPECT_EQ(printed.code, kExitOk);
+  EXPECT_EQ(printed.out,
+            "NAMESPACE   WORKLOAD           SLOT   IMAGE                 STATE\n"
+            "team-a      deployment/quiet   app    registry.test/app:1   ok\n"
+            "team-a      deployment/web     app    registry.test/app:1   updated to " +
+                fake_digest('b').str() + "\n");
+}
+
+TEST(Once, DryRunPrintsWhatItWouldDo) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  Options options;
+  options.dry_run = true;
+  options.exit_code = true;
+  const Printed printed = call(once, cluster, options);
+  EXPECT_EQ(printed.code, kExitMovedOrFailed);
+  EXPECT_NE(printed.out.find("has to be updated to " + fake_digest('b').str()), std::string::npos);
+  EXPECT_TRUE(cluster.api.calls("patch").empty());
+}
+
+TEST(Once, ExitCodeIsZeroWhereNothingMoved) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('a'));
+  Options options;
+  options.exit_code = true;
+  EXPECT_EQ(call(once, cluster, options).code, kExitOk);
+}
+
+TEST(Once, AnApiServerThatIsDownIsAnErrorAlways) {
+  Cluster cluster;
+  cluster.api.before([](const auto&) {
+    return std::optional<Error>(Error{.kind = ErrorKind::kUnavailable, .message = "refused"});
+  });
+  const Printed printed = call(once, cluster, {});
+  EXPECT_EQ(printed.code, kExitMovedOrFailed);
+  EXPECT_EQ(printed.err, "error: listing namespaces: refused\n");
+}
+
+TEST(Once, JsonAndYamlCarryTheSame) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  Options options;
+  options.dry_run = true;
+  options.format = Format::kJson;
+  const json printed = json::parse(call(once, cluster, options).out);
+  const json slot = printed.at("workloads").at(0).at("slots").at(0);
+  EXPECT_EQ(slot.at("verdict"), "roll");
+  EXPECT_EQ(slot.at("stamp"), stamp_text(kImage, 'a'));
+  EXPECT_EQ(slot.at("digest"), fake_digest('b').str());
+  options.format = Format::kYaml;
+  const std::string yaml = call(once, cluster, options).out;
+  EXPECT_NE(yaml.find("verdict: \"roll\""), std::string::npos);
+  EXPECT_NE(yaml.find("referencesAsked: 1"), std::string::npos);
+}
+
+TEST(Explain, TellsWhy) {
+  Cluster cluster;
+  cluster.put({.containers = {{.policy = "IfNotPresent"}}});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  const Printed printed = call(explain, cluster, for_web());
+  EXPECT_EQ(printed.code, kExitOk);
+  EXPECT_EQ(printed.out,
+            "team-a deployment/web\n"
+            "  app: registry.test/app:1\n"
+            "    stamp:    " +
+                fake_digest('a').str() +
+                "\n"
+                "    registry: " +
+                fake_digest('b').str() +
+                "\n"
+                "    verdict:  not-always (imagePullPolicy is not Always: nodes may keep "
+                "the old image)\n");
+  EXPECT_TRUE(cluster.api.calls("patch").empty());
+}
+
+TEST(Explain, AMissingWorkloadIsAnError) {
+  Cluster cluster;
+  const Printed printed = call(explain, cluster, for_web());
+  EXPECT_EQ(printed.code, kExitMovedOrFailed);
+  EXPECT_FALSE(printed.err.empty());
+}
+
+TEST(History, PrintsWhatASweepRecorded) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  (void)cluster.sweep();
+  Options options = for_web();
+  options.format = Format::kJson;
+  const json printed = json::parse(call(history, cluster, options).out);
+  ASSERT_EQ(printed.size(), 1U);
+  EXPECT_EQ(printed[0].at("why"), "moved");
+  EXPECT_EQ(printed[0].at("by"), "tidemark-sweeper");
+  options.format = Format::kTable;
+  EXPECT_NE(call(history, cluster, options).out.find("2026-01-01T00:00:00Z"), std::string::npos);
+}
+
+TEST(Output, NoControlByteReachesATerminal) {
+  const std::string printed = print_history(
+      {{.time = "t", .slot = "app", .from = "", .to = "x", .why = "edited", .by = "evil\x1b[2J\n"}},
+      Format::kTable);
+  EXPECT_EQ(printed.find('\x1b'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tidemark::sweeper

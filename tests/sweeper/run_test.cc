@@ -1,0 +1,125 @@
+#include "sweeper/run.h"
+
+#include <gtest/gtest.h>
+
+#include "sweeper/cluster.h"
+#include "sweeper/ops.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): the tests' own words
+using std::chrono::milliseconds;
+
+// Runs `sweeps` sweeps, with no time between them, and gives the pauses that were asked for.
+std::vector<milliseconds> pauses(Cluster& cluster, Readiness& readiness, std::size_t sweeps) {
+  std::vector<milliseconds> out;
+  RunOptions options{.sweep = cluster.options, .interval = milliseconds{60'000}, .seed = 7};
+  run_sweeps(cluster.context(), options, readiness,
+             [&](milliseconds pause, const std::stop_token&) {
+               out.push_back(pause);
+               return out.size() < sweeps;
+             },
+             {});
+  return out;
+}
+
+Error unavailable() { return {.kind = ErrorKind::kUnavailable, .message = "no route to host"}; }
+
+TEST(Run, SweepsAtTheIntervalWithJitter) {
+  Cluster cluster;
+  Readiness readiness(cluster.clock, milliseconds{180'000});
+  const auto waited = pauses(cluster, readiness, 20);
+  ASSERT_EQ(waited.size(), 20U);
+  for (const milliseconds pause : waited) {
+    EXPECT_GE(pause, milliseconds{54'000});
+    EXPECT_LE(pause, milliseconds{66'000});
+  }
+  EXPECT_NE(waited[0], waited[1]);
+}
+
+TEST(Run, BacksOffWhereASweepCannotBeMade) {
+  Cluster cluster;
+  cluster.api.before([](const auto&) { return std::optional<Error>(unavailable()); });
+  Readiness readiness(cluster.clock, milliseconds{180'000});
+  const auto waited = pauses(cluster, readiness, 10);
+  EXPECT_EQ(waited.front(), milliseconds{1'000});
+  for (const milliseconds pause : waited) EXPECT_LE(pause, milliseconds{66'000});
+  EXPECT_EQ(readiness.problem(), "listing namespaces: no route to host");
+}
+
+TEST(Run, EndsWithoutAnotherRequestOnceStopped) {
+  Cluster cluster;
+  Readiness readiness(cluster.clock, milliseconds{180'000});
+  std::stop_source stop;
+  cluster.api.before([&stop](const auto&) {
+    stop.request_stop();
+    return std::optional<Error>(Error{.kind = ErrorKind::kCanceled, .message = "stopped"});
+  });
+  run_sweeps(
+      cluster.context(), {.sweep = cluster.options}, readiness,
+      [](milliseconds, const std::stop_token&) {
+        ADD_FAILURE() << "slept after the stop";
+        return false;
+      },
+      stop.get_token());
+  EXPECT_EQ(cluster.api.calls().size(), 1U);
+}
+
+TEST(Readiness, LastsAsLongAsTheLastSuccessIsRecent) {
+  Cluster cluster;
+  Readiness readiness(cluster.clock, milliseconds{180'000});
+  EXPECT_EQ(readiness.problem(), "no sweep yet");
+  pauses(cluster, readiness, 1);
+  EXPECT_EQ(readiness.problem(), std::nullopt);
+  readiness.failed("down");
+  cluster.clock.advance(milliseconds{180'000});
+  EXPECT_EQ(readiness.problem(), std::nullopt);
+  cluster.clock.advance(milliseconds{1});
+  EXPECT_EQ(readiness.problem(), "down");
+}
+
+TEST(Readiness, NeedsEveryKindToBeListed) {
+  Cluster cluster;
+  cluster.api.before([](const auto& call) -> std::optional<Error> {
+    if (call.verb == "list" && call.path.ends_with("/cronjobs")) return unavailable();
+    return std::nullopt;
+  });
+  Readiness readiness(cluster.clock, milliseconds{180'000});
+  pauses(cluster, readiness, 1);
+  EXPECT_NE(readiness.problem(), std::nullopt);
+}
+
+TEST(Readiness, StandbyIsReadyAndStoppingIsNot) {
+  const tidemark::testing::FakeClock clock;
+  Readiness readiness(clock, milliseconds{1});
+  readiness.standing_by(true);
+  EXPECT_EQ(readiness.problem(), std::nullopt);
+  readiness.stopping();
+  EXPECT_EQ(readiness.problem(), "stopping");
+}
+
+TEST(Ops, Answers) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  Readiness readiness(cluster.clock, milliseconds{1'000});
+  const net::Headers none;
+  const auto answer = [&](std::string_view method, std::string_view path) {
+    return answer_ops({.method = method, .path = path, .query = "", .headers = none, .body = ""},
+                      readiness, cluster.metrics);
+  };
+  EXPECT_EQ(answer("GET", "/healthz").status, 200);
+  EXPECT_EQ(answer("GET", "/readyz").status, 503);
+  pauses(cluster, readiness, 1);
+  EXPECT_EQ(answer("GET", "/readyz").status, 200);
+  EXPECT_EQ(answer("POST", "/readyz").status, 405);
+  EXPECT_EQ(answer("GET", "/").status, 404);
+  const std::string metrics = answer("GET", "/metrics").body;
+  EXPECT_NE(metrics.find("tidemark_sweeps_total{outcome=\"ok\"} 1"), std::string::npos);
+  EXPECT_NE(metrics.find("tidemark_rolls_total{outcome=\"rolled\"} 1"), std::string::npos);
+  EXPECT_NE(metrics.find("tidemark_sweep_slots{verdict=\"roll\"} 1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tidemark::sweeper

@@ -1,0 +1,447 @@
+#include "sweeper/sweep.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+
+#include "sweeper/cluster.h"
+#include "workload/records.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): the tests' own words
+using Call = tidemark::testing::FakeKubeApi::Call;
+
+std::vector<workload::HistoryEntry> history_of(const Cluster& cluster, const Spec& spec) {
+  return workload::parse_history(cluster.annotation(spec, workload::kHistoryKey));
+}
+
+TEST(Sweep, RollsAMovedTagOnceAndOnlyOnce) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.put(spec);
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  const auto report = cluster.sweep();
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_EQ(report->rolls.size(), 1U);
+  EXPECT_EQ(report->rolls[0].kind, RollOutcome::Kind::kRolled);
+  EXPECT_EQ(cluster.stamp(spec), stamp_text(kImage, 'b'));
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(cluster.sweep()->rolls.empty());
+  EXPECT_EQ(cluster.api.calls("patch").size(), 1U);
+  EXPECT_EQ(history_of(cluster, spec).size(), 1U);
+}
+
+TEST(Sweep, DryRunWritesNothing) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  cluster.options.dry_run = true;
+  const auto report = cluster.sweep();
+  EXPECT_TRUE(report->plans.at(0).rolls());
+  EXPECT_TRUE(report->rolls.empty());
+  EXPECT_TRUE(report->moved_or_failed());
+  EXPECT_TRUE(cluster.api.calls("patch").empty());
+}
+
+TEST(Sweep, AsksOnceForEachUniqueReference) {
+  Cluster cluster;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string image = "registry.test/app-" + std::to_string(i % 50) + ":1";
+    cluster.put({.name = "web-" + std::to_string(i),
+                 .containers = {{.image = image, .stamp = stamp_text(image, 'a')}}});
+  }
+  for (int i = 0; i < 50; ++i) {
+    cluster.resolver.serve("registry.test/app-" + std::to_string(i) + ":1", fake_digest('a'));
+  }
+  cluster.api.forget_calls();
+  const auto report = cluster.sweep();
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->plans.size(), 1000U);
+  EXPECT_FALSE(report->moved_or_failed());
+  EXPECT_EQ(cluster.resolver.calls().size(), 50U);
+  // Four kinds and the namespaces; the one service account; nothing else.
+  EXPECT_EQ(cluster.api.calls("list").size(), 5U);
+  EXPECT_EQ(cluster.api.calls("get").size(), 1U);
+  EXPECT_EQ(cluster.api.calls().size(), 6U);
+}
+
+TEST(Sweep, AsksTheRegistryItselfAndNotItsOwnMemory) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('a'));
+  (void)cluster.sweep();
+  ASSERT_EQ(cluster.resolver.calls().size(), 1U);
+  EXPECT_EQ(cluster.resolver.calls()[0].max_age.count(), 0);
+}
+
+TEST(Sweep, AStaleAnswerRollsNothing) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.answer(kImage, [](const registry::Query&, Deadline, const std::stop_token&) {
+    return registry::Resolution{.digest = fake_digest('b'),
+                                .media_type = "",
+                                .credential_source = "",
+                                .freshness = registry::Resolution::Freshness::kStale};
+  });
+  const auto report = cluster.sweep();
+  EXPECT_EQ(report->plans.at(0).slots.at(0).verdict, Verdict::kUnresolved);
+  EXPECT_TRUE(cluster.api.calls("patch").empty());
+}
+
+TEST(Sweep, OneOddWorkloadDoesNotEndThePass) {
+  Cluster cluster;
+  cluster.put({.name = "good"});
+  cluster.put({.name = "unreadable-image", .containers = {{.image = "No Image", .stamp = ""}}});
+  json odd = object_of({.name = "odd"});
+  odd["spec"]["template"]["spec"]["containers"] = "none";
+  cluster.api.put(path_of({.name = "odd"}), odd.dump());
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  const auto report = cluster.sweep();
+  ASSERT_TRUE(report);
+  EXPECT_EQ(cluster.stamp({.name = "good"}), stamp_text(kImage, 'b'));
+  ASSERT_EQ(report->problems.size(), 1U);
+  EXPECT_EQ(report->problems[0].what, "Deployment/odd");
+  EXPECT_EQ(report->problems[0].ns, "team-a");
+  EXPECT_TRUE(report->read_everything);
+  EXPECT_TRUE(report->moved_or_failed());
+}
+
+TEST(Sweep, AKindThatCannotBeListedDoesNotEndThePass) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  cluster.api.before([](const Call& call) -> std::optional<Error> {
+    if (call.verb != "list" || !call.path.ends_with("/statefulsets")) return std::nullopt;
+    return Error{.kind = ErrorKind::kForbidden, .message = "no"};
+  });
+  const auto report = cluster.sweep();
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->read_everything);
+  EXPECT_EQ(cluster.stamp({}), stamp_text(kImage, 'b'));
+}
+
+TEST(Sweep, WithoutTheNamespacesSettingsNothingIsRolled) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  cluster.api.before([](const Call& call) -> std::optional<Error> {
+    if (call.path != "/api/v1/namespaces") return std::nullopt;
+    return Error{.kind = ErrorKind::kForbidden, .message = "no"};
+  });
+  EXPECT_FALSE(cluster.sweep());
+  EXPECT_TRUE(cluster.api.calls("patch").empty());
+}
+
+TEST(Sweep, LooksOnlyAtTheNamespacesThatAreNamed) {
+  Cluster cluster;
+  cluster.add_namespace("team-b");
+  cluster.put({});
+  cluster.put({.ns = "team-b"});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  cluster.options.selection.namespaces = {"team-b"};
+  ASSERT_TRUE(cluster.sweep());
+  EXPECT_EQ(cluster.stamp({}), stamp_text(kImage, 'a'));
+  EXPECT_EQ(cluster.stamp({.ns = "team-b"}), stamp_text(kImage, 'b'));
+}
+
+TEST(Sweep, SkipsOwnedAndDeletedObjects) {
+  Cluster cluster;
+  json owned = object_of({.name = "owned"});
+  owned["metadata"]["ownerReferences"] = {{{"apiVersion", "example.com/v1"},
+                                           {"kind", "App"},
+                                           {"name", "x"},
+                                           {"uid", "u"},
+                                           {"controller", true}}};
+  cluster.api.put(path_of({.name = "owned"}), owned.dump());
+  json deleted = object_of({.name = "deleted"});
+  deleted["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  cluster.api.put(path_of({.name = "deleted"}), deleted.dump());
+  EXPECT_TRUE(cluster.sweep()->plans.empty());
+}
+
+// Credentials.
+
+std::string docker_config(const std::string& user) {
+  return json{{"auths", {{"registry.test", {{"username", user}, {"password", "secret"}}}}}}.dump();
+}
+
+// Base64 of short ASCII texts.
+std::string base64(const std::string& text) {
+  static const std::string digits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 3) {
+    unsigned block = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      block = block << 8U | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out += i + k > text.size() ? '=' : digits[block >> (18U - 6U * k) & 63U];
+    }
+  }
+  return out;
+}
+
+void put_secret(Cluster& cluster, const std::string& ns, const std::string& name,
+                const std::string& user) {
+  cluster.api.put("/api/v1/namespaces/" + ns + "/secrets/" + name,
+                  json{{"type", "kubernetes.io/dockerconfigjson"},
+                       {"data", {{".dockerconfigjson", base64(docker_config(user))}}}}
+                      .dump());
+}
+
+TEST(Credentials, OfTheServiceAccountWhereTheTemplateNamesNone) {
+  Cluster cluster;
+  put_secret(cluster, "team-a", "pull", "alice");
+  cluster.api.put("/api/v1/namespaces/team-a/serviceaccounts/builder",
+                  json{{"imagePullSecrets", {{{"name", "pull"}}}}}.dump());
+  cluster.put({.pod_spec = {{"serviceAccountName", "builder"}}});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  const auto report = cluster.sweep();
+  ASSERT_EQ(cluster.resolver.calls().size(), 1U);
+  ASSERT_EQ(cluster.resolver.calls()[0].credentials.size(), 1U);
+  EXPECT_EQ(cluster.resolver.calls()[0].credentials[0].username, "alice");
+  EXPECT_EQ(cluster.stamp({}), stamp_text(kImage, 'b'));
+}
+
+TEST(Credentials, AreSharedByEqualityAndKeptApartOtherwise) {
+  Cluster cluster;
+  cluster.add_namespace("team-b");
+  put_secret(cluster, "team-a", "pull", "alice");
+  put_secret(cluster, "team-a", "same", "alice");
+  put_secret(cluster, "team-b", "pull", "bob");
+  const auto with_secret = [](const std::string& ns, const std::string& secret) {
+    return Spec{.ns = ns,
+                .name = "with-" + secret,
+                .pod_spec = {{"imagePullSecrets", {{{"name", secret}}}}}};
+  };
+  cluster.put(with_secret("team-a", "pull"));
+  cluster.put(with_secret("team-a", "same"));
+  cluster.put(with_secret("team-b", "pull"));
+  // Only alice may see the new image.
+  cluster.resolver.answer(kImage,
+                          [](const registry::Query& query, Deadline,
+                             const std::stop_token&) -> Result<registry::Resolution> {
+                            if (query.credentials.at(0).username != "alice")
+                              return fail(ErrorKind::kForbidden, "no");
+                            return registry::Resolution{.digest = fake_digest('b'),
+                                                        .media_type = "",
+                                                        .credential_source = ""};
+                          });
+  ASSERT_TRUE(cluster.sweep());
+  EXPECT_EQ(cluster.resolver.calls().size(), 2U);
+  EXPECT_EQ(cluster.stamp(with_secret("team-a", "pull")), stamp_text(kImage, 'b'));
+  EXPECT_EQ(cluster.stamp(with_secret("team-a", "same")), stamp_text(kImage, 'b'));
+  EXPECT_EQ(cluster.stamp(with_secret("team-b", "pull")), stamp_text(kImage, 'a'));
+}
+
+TEST(Credentials, AMissingSecretIsToldWhereTheRegistryRefuses) {
+  Cluster cluster;
+  cluster.put({.pod_spec = {{"imagePullSecrets", {{{"name", "gone"}}}}}});
+  cluster.resolver.refuse(kImage, ErrorKind::kUnauthorized, "401");
+  const auto report = cluster.sweep();
+  const std::string reason = report->plans.at(0).slots.at(0).reason;
+  EXPECT_NE(reason.find("401"), std::string::npos);
+  EXPECT_NE(reason.find("secret team-a/gone"), std::string::npos);
+}
+
+TEST(Credentials, SecretsOfWorkloadsThatAreOffAreNotRead) {
+  Cluster cluster;
+  cluster.put({.annotations = {{"tidemark.dev/sweep", "off"}},
+               .pod_spec = {{"imagePullSecrets", {{{"name", "pull"}}}}}});
+  (void)cluster.sweep();
+  EXPECT_TRUE(cluster.api.calls("get").empty());
+  EXPECT_TRUE(cluster.resolver.calls().empty());
+}
+
+// Conflicts, errors, kills.
+
+TEST(Apply, ReadsAndPlansAgainAfterAConflict) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.put(spec);
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  std::atomic<int> patches = 0;
+  cluster.api.before([&](const Call& call) -> std::optional<Error> {
+    if (call.verb != "patch" || patches++ > 0) return std::nullopt;
+    json edited = cluster.api.object(path_of(spec));
+    edited["metadata"]["annotations"]["kubernetes.io/change-cause"] = "the user's own";
+    cluster.api.put(path_of(spec), edited.dump());
+    return std::nullopt;
+  });
+  const auto report = cluster.sweep();
+  EXPECT_EQ(report->rolls.at(0).kind, RollOutcome::Kind::kRolled);
+  EXPECT_EQ(patches, 2);
+  EXPECT_EQ(cluster.annotation(spec, workload::kChangeCauseKey), "the user's own");
+  EXPECT_EQ(history_of(cluster, spec).size(), 1U);
+}
+
+TEST(Apply, AnEditMeanwhileIsNeverOverwritten) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.put(spec);
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  cluster.api.before([&](const Call& call) -> std::optional<Error> {
+    if (call.verb != "patch") return std::nullopt;
+    Spec edited = spec;
+    edited.containers[0].image = "registry.test/app:2";
+    edited.containers[0].stamp = stamp_text("registry.test/app:2", 'c');
+    cluster.put(edited);
+    return std::nullopt;
+  });
+  const auto report = cluster.sweep();
+  EXPECT_EQ(report->rolls.at(0).kind, RollOutcome::Kind::kNotNeeded);
+  EXPECT_EQ(cluster.stamp(spec), stamp_text("registry.test/app:2", 'c'));
+}
+
+TEST(Apply, GivesUpAConflictThatDoesNotEnd) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  cluster.api.before([](const Call& call) -> std::optional<Error> {
+    if (call.verb != "patch") return std::nullopt;
+    return Error{.kind = ErrorKind::kConflict, .message = "again"};
+  });
+  const auto report = cluster.sweep();
+  EXPECT_EQ(report->rolls.at(0).kind, RollOutcome::Kind::kFailed);
+  EXPECT_EQ(cluster.api.calls("patch").size(),
+            static_cast<std::size_t>(cluster.options.apply.max_tries));
+}
+
+TEST(Apply, APermanentErrorIsReportedAtOnceAndTheNextRollGoesOn) {
+  for (const ErrorKind kind :
+       {ErrorKind::kInvalid, ErrorKind::kForbidden, ErrorKind::kUnauthorized}) {
+    Cluster cluster;
+    cluster.put({.name = "first"});
+    cluster.put({.name = "second"});
+    cluster.resolver.serve(kImage, fake_digest('b'));
+    cluster.api.before([kind](const Call& call) -> std::optional<Error> {
+      if (call.verb != "patch" || !call.path.ends_with("/first")) return std::nullopt;
+      return Error{.kind = kind, .message = "denied by policy"};
+    });
+    const auto report = cluster.sweep();
+    ASSERT_EQ(report->rolls.size(), 2U);
+    EXPECT_EQ(report->rolls[0].kind, RollOutcome::Kind::kFailed);
+    EXPECT_EQ(report->rolls[0].error->message, "denied by policy");
+    EXPECT_EQ(report->rolls[1].kind, RollOutcome::Kind::kRolled);
+    EXPECT_EQ(cluster.api.calls("patch").size(), 2U);
+  }
+}
+
+TEST(Apply, ALostAnswerCountsAsTheRollThatItWas) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.put(spec);
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  std::atomic<int> patches = 0;
+  cluster.api.after([&](const Call& call) -> std::optional<Error> {
+    if (call.verb != "patch" || patches++ > 0) return std::nullopt;
+    return Error{.kind = ErrorKind::kUnavailable, .message = "connection lost"};
+  });
+  const auto report = cluster.sweep();
+  EXPECT_EQ(report->rolls.at(0).kind, RollOutcome::Kind::kRolled);
+  EXPECT_EQ(cluster.api.calls("patch").size(), 1U);
+  EXPECT_EQ(history_of(cluster, spec).size(), 1U);
+}
+
+TEST(Apply, AdmissionThatPutsTheOldStampBackIsAFailure) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.put(spec);
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  // A webhook that does not know the sweeper: the write succeeds, the stamp is the old one.
+  class Contrary final : public kube::Api {
+   public:
+    Contrary(tidemark::testing::FakeKubeApi& inner, std::string stored)
+        : inner_(inner), stored_(std::move(stored)) {}
+    Result<std::string> get(std::string_view p, Deadline d, std::stop_token s) override {
+      return inner_.get(p, d, s);
+    }
+    Result<kube::ListResult> list(std::string_view p, const kube::ListOptions& o, const ItemSink& i,
+                                  Deadline d, std::stop_token s) override {
+      return inner_.list(p, o, i, d, s);
+    }
+    Result<std::string> watch(std::string_view p, const kube::WatchOptions& o, const EventSink& e,
+                              std::stop_token s) override {
+      return inner_.watch(p, o, e, s);
+    }
+    Result<std::string> create(std::string_view p, std::string_view b, Deadline d,
+                               std::stop_token s) override {
+      return inner_.create(p, b, d, s);
+    }
+    Result<std::string> update(std::string_view p, std::string_view b, Deadline d,
+                               std::stop_token s) override {
+      return inner_.update(p, b, d, s);
+    }
+    Result<std::string> patch(std::string_view, std::string_view, const kube::PatchOptions&,
+                              Deadline, std::stop_token) override {
+      return stored_;
+    }
+    Status remove(std::string_view p, Deadline d, std::stop_token s) override {
+      return inner_.remove(p, d, s);
+    }
+
+   private:
+    tidemark::testing::FakeKubeApi& inner_;
+    std::string stored_;
+  };
+  Contrary api(cluster.api, object_of(spec).dump());
+  SweepContext context{.api = api,
+                       .resolver = cluster.resolver,
+                       .clock = cluster.clock,
+                       .metrics = cluster.sweep_metrics,
+                       .log = Logger::none()};
+  const auto report = sweep(context, cluster.options);
+  EXPECT_EQ(report->rolls.at(0).kind, RollOutcome::Kind::kFailed);
+  EXPECT_EQ(report->rolls.at(0).error->kind, ErrorKind::kForbidden);
+}
+
+// A sweeper that is killed after its n-th request (done, but its answer never seen) or before it:
+// nothing of it is left but what the API server stored. The next one finds the same cluster.
+class Kill : public ::testing::TestWithParam<bool> {};
+
+TEST_P(Kill, AtAnyRequestRepeatsAndLosesNothing) {
+  const bool request_arrives = GetParam();
+  const std::vector<Spec> specs = {{.name = "one"}, {.kind = "DaemonSet", .name = "two"}};
+  std::set<std::size_t> patches_before_the_kill;
+  for (int survive = 0; survive < 30; ++survive) {
+    Cluster cluster;
+    for (const Spec& spec : specs) cluster.put(spec);
+    cluster.resolver.serve(kImage, fake_digest('b'));
+    std::stop_source killed;
+    std::atomic<int> requests = 0;
+    const auto kill = [&](const Call&) -> std::optional<Error> {
+      if (requests++ < survive) return std::nullopt;
+      killed.request_stop();
+      return Error{.kind = ErrorKind::kCanceled, .message = "killed"};
+    };
+    if (request_arrives) {
+      cluster.api.after(kill);
+    } else {
+      cluster.api.before(kill);
+    }
+    (void)cluster.sweep(killed.get_token());
+    cluster.api.before({});
+    cluster.api.after({});
+    patches_before_the_kill.insert(cluster.api.calls("patch").size());
+    const auto report = cluster.sweep();
+    ASSERT_TRUE(report);
+    for (const Spec& spec : specs) {
+      EXPECT_EQ(cluster.stamp(spec), stamp_text(kImage, 'b')) << survive;
+      EXPECT_EQ(history_of(cluster, spec).size(), 1U) << survive;
+    }
+    EXPECT_TRUE(cluster.sweep()->rolls.empty());
+  }
+  // The kills did hit before, between and after the two patches.
+  EXPECT_EQ(patches_before_the_kill, (std::set<std::size_t>{0, 1, 2}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Apply, Kill, ::testing::Bool(), [](const auto& test) {
+  return test.param ? "AfterTheRequest" : "BeforeTheRequest";
+});
+
+}  // namespace
+}  // namespace tidemark::sweeper
