@@ -4,9 +4,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <functional>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -253,23 +255,27 @@ Result<Connection> RealClient::connect_any(const std::string& host, std::uint16_
                                            const std::stop_token& stop) {
   const auto addresses = lookup_.lookup(host, deadline, stop);
   if (!addresses) return fail(addresses.error());
-  Error last{.kind = ErrorKind::kUnavailable, .message = "no address"};
+  // A refusal is the answer only where no address was allowed: the others may work later.
+  std::optional<Error> refused;
+  std::optional<Error> failed;
   auto left = static_cast<std::chrono::milliseconds::rep>(addresses->size());
   for (const SocketAddress& address : *addresses) {
     const auto share = deadline.remaining() / left--;
     const SocketAddress target = address.with_port(port);
     if (checked) {
       if (Status allowed = options_.addresses.check(target.get()); !allowed) {
-        last = std::move(allowed.error());
+        refused = std::move(allowed.error());
         continue;
       }
     }
     auto connection = connect_one(target, deadline.at_most(share), stop);
     if (connection || connection.error().kind == ErrorKind::kCanceled) return connection;
-    last = within("connecting to " + address.str() + " port " + std::to_string(port),
-                  std::move(connection.error()));
+    failed = within("connecting to " + address.str() + " port " + std::to_string(port),
+                    std::move(connection.error()));
   }
-  return fail(std::move(last));
+  if (failed) return fail(*std::move(failed));
+  if (refused) return fail(*std::move(refused));
+  return fail(ErrorKind::kUnavailable, "no address of " + host);
 }
 
 Result<Connection> RealClient::connect_one(const SocketAddress& address, Deadline deadline,

@@ -488,7 +488,7 @@ TEST(ClientReuse, SchemeHostAndPortAreTheKey) {
   by_name.host = "localhost";
   EXPECT_EQ(fetch(*client, by_name), "200 one");
   EXPECT_EQ(one.accepted(), 2U);
-  EXPECT_NE(fetch(*client, one.url("/", true)).substr(0, 3), "200");
+  EXPECT_EQ(fetch_briefly(*client, get(one.url("/", true))), "timeout");  // waits for a ServerHello
   EXPECT_EQ(one.accepted(), 3U);
 }
 

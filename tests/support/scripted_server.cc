@@ -39,7 +39,6 @@ net::Fd listen_on(const std::string& address, int backlog, std::uint16_t& port) 
   }
   sockaddr_in6 bound{};  // sin_port and sin6_port lie at the same place
   socklen_t size = sizeof bound;
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the sockets API
   if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
     throw system_failure("getsockname");
   }
