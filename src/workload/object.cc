@@ -74,13 +74,22 @@ class Reader {
     for (auto field : object) {
       const std::string_view key = field.unescaped_key();
       ondemand::value value = field.value();
-      path_.append("/").append(key);
+      push(key);
       if (value.type() != json_type::null && visit(key, value)) {
         const auto end = seen.begin() + static_cast<std::ptrdiff_t>(count);
         if (std::find(seen.begin(), end, key) != end) throw Malformed{"is given twice"};
         if (count < seen.size()) seen[count++] = key;
       }
       path_.resize(length);
+    }
+  }
+
+  void push(std::string_view key) {
+    path_.push_back('/');
+    if (key.find_first_of("~/") == std::string_view::npos) {
+      path_.append(key);
+    } else {
+      path_.append(escape_pointer_token(key));
     }
   }
 
@@ -104,7 +113,7 @@ class Reader {
     const std::size_t length = path_.size();
     for (auto field : object) {
       std::string key(std::string_view(field.unescaped_key()));
-      path_.append("/").append(key);
+      push(key);
       ondemand::value value = field.value();
       // Go reads a null as the zero value.
       std::string content = value.type() == json_type::null ? std::string() : text(value);

@@ -48,15 +48,6 @@ Result<T> choose(std::string_view value, std::span<const Named<T>> choices) {
   return fail(ErrorKind::kInvalid, unknown_value(value) + " (" + known + ")");
 }
 
-// RFC 1123 label, as names of containers and volumes are: at most 63 of a-z, 0-9 and inner '-'.
-bool is_label(std::string_view name) {
-  const auto inner = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  };
-  return !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
-         std::ranges::all_of(name, inner);
-}
-
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\n");
   if (first == std::string_view::npos) return {};
@@ -146,13 +137,21 @@ Result<bool> parse_stamp_switch(std::string_view text) {
   return choose(text, std::span<const Named<bool>>(kSwitch));
 }
 
+bool is_dns_label(std::string_view name) {
+  const auto inner = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  return !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
+         std::ranges::all_of(name, inner);
+}
+
 Result<std::set<std::string>> parse_container_names(std::string_view text) {
   std::set<std::string> names;
   while (!text.empty()) {
     const std::size_t comma = text.find(',');
     const std::string_view name = trimmed(text.substr(0, comma));
     if (!name.empty()) {
-      if (!is_label(name)) {
+      if (!is_dns_label(name)) {
         return fail(ErrorKind::kInvalid,
                     json_quote(name.substr(0, kMaxQuotedBytes)) + " is not a container's name");
       }

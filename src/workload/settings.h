@@ -29,6 +29,8 @@ std::string_view to_string(StampMode mode);
 Result<SweepMode> parse_sweep_mode(std::string_view text);  // roll, report, off
 Result<StampMode> parse_stamp_mode(std::string_view text);  // annotate, pin
 Result<bool> parse_stamp_switch(std::string_view text);     // on, off
+// RFC 1123 label: at most 63 of a-z, 0-9 and inner '-'. Containers, volumes, namespaces.
+bool is_dns_label(std::string_view name);
 // "istio-proxy, linkerd-proxy"; an empty text names none.
 Result<std::set<std::string>> parse_container_names(std::string_view text);
 
@@ -38,8 +40,8 @@ struct Settings {
   bool stamp = true;
   bool hold = false;
   std::chrono::seconds cooldown{0};
-  std::string window;                        // read by the planner
-  std::set<std::string> ignored_containers;  // neither stamped nor swept
+  std::string window{};                        // read by the planner
+  std::set<std::string> ignored_containers{};  // neither stamped nor swept
 };
 
 // A namespace's own metadata; empty where it is not known.

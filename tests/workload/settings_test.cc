@@ -1,0 +1,124 @@
+#include "workload/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace tidemark::workload {
+namespace {
+
+Object workload(StringMap annotations, StringMap labels = {}) {
+  Object object;
+  object.annotations = std::move(annotations);
+  object.labels = std::move(labels);
+  return object;
+}
+
+TEST(Settings, TakesTheNearestLevel) {
+  const Settings defaults{.sweep = SweepMode::kOff};
+  const std::string key(kSweepKey);
+  const StringMap roll = {{key, "roll"}};
+  const StringMap report = {{key, "report"}};
+  const auto sweep = [&](const Object& object, const NamespaceMeta& ns) {
+    const auto effective = effective_settings(object, ns, defaults);
+    EXPECT_TRUE(effective.problems.empty());
+    return effective.settings.sweep;
+  };
+  EXPECT_EQ(sweep(workload({}), {}), SweepMode::kOff);
+  EXPECT_EQ(sweep(workload({}), {{}, report}), SweepMode::kReport);
+  EXPECT_EQ(sweep(workload({}), {roll, report}), SweepMode::kRoll);
+  EXPECT_EQ(sweep(workload({}, report), {roll, roll}), SweepMode::kReport);
+  EXPECT_EQ(sweep(workload(roll, report), {report, report}), SweepMode::kRoll);
+}
+
+TEST(Settings, ReadsEveryKey) {
+  const auto effective = effective_settings(
+      workload({{"tidemark.dev/sweep", "roll"},
+                {"tidemark.dev/mode", "pin"},
+                {"tidemark.dev/stamp", "off"},
+                {"tidemark.dev/hold", "true"},
+                {"tidemark.dev/cooldown", "1h30m"},
+                {"tidemark.dev/window", " Mon-Fri 09:00-17:00 "},
+                {"tidemark.dev/ignore-containers", "istio-proxy, linkerd-proxy,"}}),
+      {}, {});
+  EXPECT_TRUE(effective.problems.empty());
+  EXPECT_EQ(effective.settings.sweep, SweepMode::kRoll);
+  EXPECT_EQ(effective.settings.mode, StampMode::kPin);
+  EXPECT_FALSE(effective.settings.stamp);
+  EXPECT_TRUE(effective.settings.hold);
+  EXPECT_EQ(effective.settings.cooldown, std::chrono::minutes(90));
+  EXPECT_EQ(effective.settings.window, "Mon-Fri 09:00-17:00");
+  EXPECT_EQ(effective.settings.ignored_containers,
+            (std::set<std::string>{"istio-proxy", "linkerd-proxy"}));
+}
+
+TEST(Settings, KeepsTheDefaults) {
+  const Settings defaults{.sweep = SweepMode::kRoll,
+                          .mode = StampMode::kPin,
+                          .stamp = false,
+                          .hold = true,
+                          .cooldown = std::chrono::seconds(5),
+                          .window = "w",
+                          .ignored_containers = {"x"}};
+  const Settings kept = effective_settings(workload({}), {}, defaults).settings;
+  EXPECT_EQ(kept.sweep, SweepMode::kRoll);
+  EXPECT_EQ(kept.mode, StampMode::kPin);
+  EXPECT_FALSE(kept.stamp);
+  EXPECT_TRUE(kept.hold);
+  EXPECT_EQ(kept.cooldown, std::chrono::seconds(5));
+  EXPECT_EQ(kept.window, "w");
+  EXPECT_EQ(kept.ignored_containers, std::set<std::string>{"x"});
+  // A workload may say "none" where the default names some.
+  EXPECT_TRUE(effective_settings(workload({{"tidemark.dev/ignore-containers", ""}}), {}, defaults)
+                  .settings.ignored_containers.empty());
+  EXPECT_TRUE(
+      effective_settings(workload({{"tidemark.dev/stamp", "on"}}), {}, defaults).settings.stamp);
+}
+
+TEST(Settings, HoldOnAnyLevelHolds) {
+  const StringMap yes = {{"tidemark.dev/hold", "true"}};
+  const StringMap no = {{"tidemark.dev/hold", "false"}};
+  EXPECT_TRUE(effective_settings(workload(no), {yes, {}}, {}).settings.hold);
+  EXPECT_TRUE(effective_settings(workload(no), {{}, yes}, {}).settings.hold);
+  EXPECT_TRUE(effective_settings(workload({}, yes), {no, no}, {}).settings.hold);
+  EXPECT_FALSE(effective_settings(workload(no), {no, no}, {}).settings.hold);
+}
+
+TEST(Settings, TellsWhatItCannotReadAndAsksTheNextLevel) {
+  const auto effective = effective_settings(
+      workload({{"tidemark.dev/mode", "pinn"},
+                {"tidemark.dev/sweep", "Roll"},
+                {"tidemark.dev/stamp", "false"},
+                {"tidemark.dev/hold", "yes"},
+                {"tidemark.dev/cooldown", "10"},
+                {"tidemark.dev/ignore-containers", "a,B!"}}),
+      {{{"tidemark.dev/mode", "pin"}, {"tidemark.dev/sweep", std::string(100'000, 'x')}}, {}}, {});
+  EXPECT_EQ(effective.settings.mode, StampMode::kPin);
+  EXPECT_EQ(effective.settings.sweep, SweepMode::kReport);
+  EXPECT_TRUE(effective.settings.stamp);
+  EXPECT_FALSE(effective.settings.hold);
+  EXPECT_EQ(effective.settings.cooldown, std::chrono::seconds(0));
+  EXPECT_TRUE(effective.settings.ignored_containers.empty());
+  EXPECT_EQ(effective.problems,
+            (std::vector<std::string>{
+                R"(tidemark.dev/sweep: unknown value "Roll" (roll, report, off))",
+                R"(namespace: tidemark.dev/sweep: unknown value ")" + std::string(60, 'x') +
+                    R"(" (roll, report, off))",
+                R"(tidemark.dev/mode: unknown value "pinn" (annotate, pin))",
+                R"(tidemark.dev/stamp: unknown value "false" (on, off))",
+                R"(tidemark.dev/hold: unknown value "yes" (true, false))",
+                R"(tidemark.dev/cooldown: "10" is not a duration (30s, 10m, 1h30m))",
+                R"(tidemark.dev/ignore-containers: "B!" is not a container's name)"}));
+}
+
+TEST(Settings, NamesItsModes) {
+  for (const std::string_view name : {"roll", "report", "off"}) {
+    EXPECT_EQ(to_string(*parse_sweep_mode(name)), name);
+  }
+  for (const std::string_view name : {"annotate", "pin"}) {
+    EXPECT_EQ(to_string(*parse_stamp_mode(name)), name);
+  }
+}
+
+}  // namespace
+}  // namespace tidemark::workload
