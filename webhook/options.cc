@@ -8,7 +8,9 @@
 #include <sstream>
 #include <utility>
 
+#include "webhook/manifest.h"
 #include "workload/duration.h"
+#include "workload/kind.h"
 
 namespace tidemark::webhook {
 namespace {
@@ -18,8 +20,6 @@ constexpr int kWrongUsage = 2;
 constexpr std::chrono::milliseconds kMaxDeadline{30'000};
 // terminationGracePeriodSeconds is rarely more than a few minutes.
 constexpr std::chrono::milliseconds kMaxDrain{600'000};
-constexpr const char* kDefaultSweeperUser =
-    "system:serviceaccount:tidemark-system:tidemark-sweeper";
 constexpr const char* kDefaultSecret = "tidemark-webhook-tls";
 
 // The command line as it was written.
@@ -32,7 +32,7 @@ struct Flags {
   bool self_signed = false;
   std::string service, webhook_configuration, secret = kDefaultSecret;
   std::string kubeconfig;
-  std::string sweeper_user = kDefaultSweeperUser;
+  std::string sweeper_user = std::string(kDefaultSweeperUser);
 };
 
 Stop wrong(std::string text) {
@@ -160,6 +160,7 @@ std::variant<Options, Stop> parse_options(std::span<const char* const> arguments
   CLI::App* serve = app.add_subcommand("serve", "Answer admission reviews");
   add_flags(*serve, flags);
   CLI::App* check = app.add_subcommand("check-config", "Read a configuration file and say so");
+  CLI::App* manifest = app.add_subcommand("manifest", "Print the webhook configuration");
   check->add_option("file", checked_file, "YAML configuration file")->required();
 
   try {
@@ -170,6 +171,8 @@ std::variant<Options, Stop> parse_options(std::span<const char* const> arguments
     const int code = app.exit(error, out, err);
     return code == 0 ? Stop{.exit_code = 0, .text = out.str()} : wrong(err.str());
   }
+  if (manifest->parsed())
+    return Stop{.exit_code = 0, .text = webhook_configuration(workload::builtin_kinds(), {})};
   if (check->parsed()) return check_config(checked_file, environment);
   return to_options(flags, environment);
 }

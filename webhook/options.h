@@ -39,7 +39,7 @@ struct Options {
   std::chrono::milliseconds drain{10'000};
 };
 
-// The program ends here: --help, --version, check-config (0), or something wrong (2).
+// The program ends here: --help, --version, manifest, check-config (0), or something wrong (2).
 struct Stop {
   int exit_code = 0;
   std::string text;  // to standard output where the code is 0, else to standard error

@@ -17,6 +17,7 @@
 #include "base/retry.h"
 #include "base/shutdown.h"
 #include "base/worker_pool.h"
+#include "certs/keeper.h"
 #include "kube/api.h"
 #include "kube/config.h"
 #include "net/server.h"
@@ -90,16 +91,47 @@ std::jthread await_api(kube::Api& api, std::atomic<bool>& reached, const Logger&
   });
 }
 
-// What follows the serving certificate while the program runs.
-using CertificateSource = std::unique_ptr<net::CertificateFileWatcher>;
+// What keeps the serving certificate fresh while the program runs: one of the two.
+struct CertificateSource {
+  std::unique_ptr<net::CertificateFileWatcher> files;
+  std::unique_ptr<certs::CertificateKeeper> keeper;
+  std::jthread thread;  // of the keeper; last: it ends before what it uses
+};
 
+CertificateSource start_keeper(const SelfSigned& options, net::ServerCertificate& target,
+                               kube::Api& api, const Clock& clock, Metrics& metrics,
+                               const Logger& log) {
+  certs::KeeperOptions keeper_options{.secret_ns = options.service_namespace,
+                                      .secret_name = options.secret_name,
+                                      .webhook_configuration = options.webhook_configuration,
+                                      .policy = {},
+                                      .seed = std::random_device{}()};
+  keeper_options.policy.dns_names =
+      certs::service_dns_names(options.service_name, options.service_namespace);
+  CertificateSource source;
+  source.keeper = std::make_unique<certs::CertificateKeeper>(api, clock, std::move(keeper_options),
+                                                             target, metrics, log);
+  source.thread = std::jthread([&keeper = *source.keeper, log](const std::stop_token& stop) {
+    const auto ended = keeper.run(stop);
+    if (!ended) log.error("certificate keeper ended", {{"cause", ended.error().message}});
+  });
+  return source;
+}
+
+// `api` is there where the certificate is self-signed (connect() sees to it).
 Result<CertificateSource> keep_certificate(const Options& options, net::ServerCertificate& target,
-                                           kube::Api* /*api*/, const Clock& /*clock*/,
-                                           Metrics& /*metrics*/, const Logger& log) {
-  const auto* files = std::get_if<CertificateFiles>(&options.certificate);
-  if (files == nullptr) return fail(ErrorKind::kInvalid, "--self-signed is not available yet");
-  return net::CertificateFileWatcher::start({.certificate = files->certificate, .key = files->key},
-                                            target, log, kCertificateInterval);
+                                           kube::Api* api, const Clock& clock, Metrics& metrics,
+                                           const Logger& log) {
+  if (const auto* self_signed = std::get_if<SelfSigned>(&options.certificate)) {
+    return start_keeper(*self_signed, target, *api, clock, metrics, log);
+  }
+  const auto& files = std::get<CertificateFiles>(options.certificate);
+  auto watcher = net::CertificateFileWatcher::start(
+      {.certificate = files.certificate, .key = files.key}, target, log, kCertificateInterval);
+  if (!watcher) return fail(watcher.error());
+  CertificateSource source;
+  source.files = *std::move(watcher);
+  return source;
 }
 
 void export_build_info(Metrics& metrics) {
@@ -140,9 +172,9 @@ int serve(const Options& options) {
   }
 
   net::ServerCertificate certificate;
-  const auto keeper = keep_certificate(options, certificate, api, clock, metrics, log);
-  if (!keeper) {
-    log.error("cannot serve TLS", {{"cause", keeper.error().message}});
+  const auto source = keep_certificate(options, certificate, api, clock, metrics, log);
+  if (!source) {
+    log.error("cannot serve TLS", {{"cause", source.error().message}});
     return kCannotServe;
   }
 
@@ -155,7 +187,9 @@ int serve(const Options& options) {
 
   const ReadyCheck ready = [&, stopping = shutdown.token()]() -> std::string {
     if (stopping.stop_requested()) return "shutting down";
-    if (certificate.context() == nullptr) return "no certificate yet";
+    const bool has_certificate =
+        source->keeper ? source->keeper->ready() : certificate.context() != nullptr;
+    if (!has_certificate) return "no valid certificate yet";
     if (!api_reached) return "the API server was not reached yet";
     return "";
   };
