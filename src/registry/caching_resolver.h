@@ -45,6 +45,8 @@ class CachingResolver final : public Resolver {
 
   Result<Resolution> resolve(const Query& query, Deadline deadline,
                              std::stop_token stop = {}) override;
+  // How many callers wait for another's question now.
+  std::size_t waiting() const { return flights_.waiting(); }
 
  private:
   struct Entry {

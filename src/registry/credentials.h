@@ -20,11 +20,11 @@
 namespace tidemark::registry {
 
 struct Credential {
-  std::string username;
-  std::string password;
-  std::string identity_token;  // an OAuth2 refresh token
-  std::string registry_token;  // a bearer token sent as it is
-  std::string source;          // for people: "secret team-a/pull"; never part of the identity
+  std::string username{};
+  std::string password{};
+  std::string identity_token{};  // an OAuth2 refresh token
+  std::string registry_token{};  // a bearer token sent as it is
+  std::string source{};          // for people: "secret team-a/pull"; never part of the identity
 
   bool anonymous() const {
     return username.empty() && password.empty() && identity_token.empty() && registry_token.empty();

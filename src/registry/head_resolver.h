@@ -34,7 +34,7 @@ class HeadResolver final : public Resolver {
  public:
   struct Options {
     std::chrono::milliseconds attempt_timeout{5000};
-    Breaker::Options breaker;
+    Breaker::Options breaker{};
     std::uint64_t seed = 0;  // of the breaker's jitter
   };
   HeadResolver(const Options& options, const Endpoints& endpoints, RegistryMetrics& metrics,

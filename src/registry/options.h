@@ -14,11 +14,11 @@ namespace tidemark::registry {
 // One entry of `registries:`; the most specific host pattern that matches a reference's registry
 // decides, a registry that no entry matches gets the defaults of this struct.
 struct RegistryOptions {
-  std::string host;         // "docker.io", "registry.local:5000", "*.example.com"
+  std::string host{};       // "docker.io", "registry.local:5000", "*.example.com"
   bool plain_http = false;  // http:// instead of https://
   bool insecure_skip_verify = false;
-  std::string ca_pem;               // additional roots for this registry
-  std::string endpoint;             // another base URL to ask, "" for https://<host>
+  std::string ca_pem{};             // additional roots for this registry
+  std::string endpoint{};           // another base URL to ask, "" for https://<host>
   std::size_t max_concurrency = 8;  // requests under way at once
 };
 

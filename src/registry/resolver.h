@@ -22,16 +22,16 @@ namespace tidemark::registry {
 struct Query {
   image::Reference reference;
   // Tried in order; empty: anonymously. Only 401, 403 and 404 lead on to the next one.
-  std::vector<Credential> credentials;
+  std::vector<Credential> credentials{};
   // How old a cached answer may be; zero asks the registry (still one request for all who ask at
   // the same time with the same credential, and no old answer stands in for one that fails).
   std::chrono::milliseconds max_age{0};
 };
 
 struct Resolution {
-  image::Digest digest;           // of the index where the tag names an index
-  std::string media_type;         // of the manifest or index
-  std::string credential_source;  // which credential answered, "" for none
+  image::Digest digest;             // of the index where the tag names an index
+  std::string media_type{};         // of the manifest or index
+  std::string credential_source{};  // which credential answered, "" for none
   enum class Freshness { kFresh, kCached, kStale } freshness = Freshness::kFresh;
 };
 

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,12 +49,22 @@ class SingleFlight {
         return result;
       }
       const std::shared_ptr<Flight> flight = position->second;
-      if (!flight->landed.wait_until(lock, stop, deadline.point(), [&] { return flight->done; })) {
+      ++waiting_;
+      const bool landed =
+          flight->landed.wait_until(lock, stop, deadline.point(), [&] { return flight->done; });
+      --waiting_;
+      if (!landed) {
         if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "canceled while waiting");
         return fail(ErrorKind::kTimeout, "no answer before the deadline");
       }
       if (flight->result) return *flight->result;
     }
+  }
+
+  // How many wait for another's answer now.
+  std::size_t waiting() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_;
   }
 
  private:
@@ -81,7 +93,8 @@ class SingleFlight {
     const std::string& key_;
   };
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::size_t waiting_ = 0;
   std::map<std::string, std::shared_ptr<Flight>, std::less<>> flights_;
 };
 
