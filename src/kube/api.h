@@ -72,8 +72,9 @@ class Api {
                                   std::stop_token stop = {}) = 0;
 
   // Calls `item` with the JSON text of every object, page by page (continue tokens followed), in
-  // order. `item` may return an error to end the listing with it. An expired continue token (410)
-  // restarts the listing once at the inconsistent continuation the server offers, else is kGone.
+  // order; items of built-in kinds carry no apiVersion and kind. `item` may return an error to end
+  // the listing with it. An expired continue token (410) restarts the listing once at the
+  // inconsistent continuation the server offers, else is kGone.
   using ItemSink = std::function<Status(std::string_view item_json)>;
   virtual Result<ListResult> list(std::string_view path, const ListOptions& options,
                                   const ItemSink& item, Deadline deadline,
@@ -81,7 +82,8 @@ class Api {
 
   // Calls `event` for each event, bookmarks included, until the server ends the watch (success,
   // with the last resourceVersion seen), an error comes (an ERROR event with code 410 is kGone), or
-  // `event` returns false.
+  // `event` returns false. A connection that breaks or falls silent after it had delivered
+  // something counts as ended by the server: go on from the returned version.
   using EventSink = std::function<bool(WatchEvent type, std::string_view object_json)>;
   virtual Result<std::string> watch(std::string_view path, const WatchOptions& options,
                                     const EventSink& event, std::stop_token stop) = 0;
