@@ -1,0 +1,301 @@
+// The whole file is one table: a section for each mapping, a line for each key. How a value is read
+// and complained about is in yaml_section.cc.
+
+#include "config/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "config/yaml_section.h"
+#include "net/cidr.h"
+
+namespace tidemark::config {
+namespace {
+
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+// The API server bounds a ConfigMap at 1 MiB in all (core/v1 MaxSecretSize, used for both).
+constexpr std::size_t kMaxConfigBytes = std::size_t{1024} * 1024;
+// The system's whole bundle of roots has about 220 KiB.
+constexpr std::size_t kMaxCaBytes = std::size_t{1024} * 1024;
+
+// The API server waits 30 s for an admission webhook at most (admissionregistration/v1).
+constexpr milliseconds kMaxWebhookDeadline = 30s;
+// A HEAD takes a round trip at the least: less would mean never resolving anything.
+constexpr milliseconds kMinWebhookDeadline = 10ms;
+constexpr milliseconds kMinInterval = 1s;
+constexpr milliseconds kMaxInterval = 24h;
+constexpr milliseconds kMaxCacheAge = 24h;
+constexpr milliseconds kMaxCooldown = 24h * 31;
+// Each request under way holds a connection: far above what registries allow one client.
+constexpr std::uint64_t kMaxConcurrency = 1000;
+// About 1 KiB each.
+constexpr std::uint64_t kMaxCacheEntries = 1'000'000;
+
+// The text of a regular file; kNotFound, or kTooLarge past `max_bytes`.
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return fail(ErrorKind::kInvalid, path.string() + ": is a directory");
+  }
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    return fail(ErrorKind::kNotFound,
+                path.string() + ": " + std::generic_category().message(errno == 0 ? EIO : errno));
+  }
+  std::string text(max_bytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > max_bytes) {
+    return fail(ErrorKind::kTooLarge,
+                path.string() + ": has more than " + std::to_string(max_bytes) + " bytes");
+  }
+  return text;
+}
+
+// "host:port", ":port", "[v6]:port"; net::Server binds it.
+std::string listen_address(const YamlValue& value) {
+  std::string text = value.text();
+  const std::size_t colon = text.rfind(':');
+  const std::string_view port =
+      colon == std::string::npos ? "" : std::string_view(text).substr(colon + 1);
+  const bool digits = !port.empty() && port.size() <= 5 &&
+                      port.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!digits || std::atoi(std::string(port).c_str()) > 65535) {
+    value.fail("must be \":port\" or \"address:port\"");
+  }
+  return text;
+}
+
+std::vector<std::string> namespaces(const YamlValue& value) {
+  std::vector<std::string> out;
+  for (const YamlValue& element : value.list()) {
+    out.push_back(element.text());
+    if (!workload::is_dns_label(out.back())) element.fail("is not a namespace's name");
+  }
+  return out;
+}
+
+std::vector<std::string> cidrs(const YamlValue& value) {
+  std::vector<std::string> out;
+  for (const YamlValue& element : value.list()) {
+    out.push_back(element.text());
+    if (!net::Cidr::parse(out.back())) element.fail("is not a CIDR (10.0.0.0/8, fd00::/8)");
+  }
+  return out;
+}
+
+std::set<std::string> container_names(const YamlValue& value) {
+  std::set<std::string> out;
+  for (const YamlValue& element : value.list()) {
+    out.merge(element.parsed(workload::parse_container_names));
+  }
+  return out;
+}
+
+// "docker.io", "registry.local:5000", "[fd00::1]:5000", "*.example.com"
+bool is_host_pattern(std::string_view host) {
+  if (host.starts_with("*.")) host.remove_prefix(2);
+  return !host.empty() && std::ranges::all_of(host, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view(".-:[]_").find(c) != std::string_view::npos;
+  });
+}
+
+std::string pem(const YamlValue& value, std::string text) {
+  if (text.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+    value.fail("holds no PEM certificate");
+  }
+  return text;
+}
+
+class Reader {
+ public:
+  Reader(const YamlFile& file, std::filesystem::path folder)
+      : file_(file), folder_(std::move(folder)) {}
+
+  Config read(const YAML::Node& root) {
+    Config& c = config_;
+    read_section(
+        YamlValue(root, "", file_),
+        {{"logLevel", [&](const YamlValue& v) { c.log_level = v.parsed(parse_log_level); }},
+         {"opsListen", [&](const YamlValue& v) { c.ops_listen = listen_address(v); }},
+         {"webhook", [&](const YamlValue& v) { read_webhook(v); }},
+         {"sweeper", [&](const YamlValue& v) { read_sweeper(v); }},
+         {"defaults", [&](const YamlValue& v) { read_defaults(v); }},
+         {"addresses", [&](const YamlValue& v) { read_addresses(v); }},
+         {"cache", [&](const YamlValue& v) { read_cache(v); }},
+         {"registries", [&](const YamlValue& v) {
+            for (const YamlValue& element : v.list()) read_registry(element);
+          }}});
+    return std::move(config_);
+  }
+
+ private:
+  void read_webhook(const YamlValue& value) {
+    WebhookConfig& w = config_.webhook;
+    read_section(value,
+                 {{"listen", [&](const YamlValue& v) { w.listen = listen_address(v); }},
+                  {"deadline",
+                   [&](const YamlValue& v) {
+                     w.deadline = v.duration(kMinWebhookDeadline, kMaxWebhookDeadline);
+                   }},
+                  {"require", [&](const YamlValue& v) { w.require = v.flag(); }},
+                  {"pinOnRollback", [&](const YamlValue& v) { w.pin_on_rollback = v.flag(); }},
+                  {"readSecrets", [&](const YamlValue& v) { w.read_secrets = v.flag(); }}});
+  }
+
+  void read_sweeper(const YamlValue& value) {
+    SweeperConfig& s = config_.sweeper;
+    read_section(
+        value, {{"interval",
+                 [&](const YamlValue& v) { s.interval = v.duration(kMinInterval, kMaxInterval); }},
+                {"namespaces", [&](const YamlValue& v) { s.namespaces = namespaces(v); }},
+                {"checkConcurrency",
+                 [&](const YamlValue& v) { s.check_concurrency = v.number(1, kMaxConcurrency); }}});
+  }
+
+  void read_defaults(const YamlValue& value) {
+    workload::Settings& d = config_.defaults;
+    read_section(
+        value,
+        {{"sweep", [&](const YamlValue& v) { d.sweep = v.parsed(workload::parse_sweep_mode); }},
+         {"mode", [&](const YamlValue& v) { d.mode = v.parsed(workload::parse_stamp_mode); }},
+         {"stamp", [&](const YamlValue& v) { d.stamp = stamp_switch(v); }},
+         {"cooldown",
+          [&](const YamlValue& v) {
+            d.cooldown = std::chrono::ceil<std::chrono::seconds>(v.duration(0ms, kMaxCooldown));
+          }},
+         {"ignoreContainers",
+          [&](const YamlValue& v) { d.ignored_containers = container_names(v); }}});
+  }
+
+  // YAML 1.1 writers turn on and off into true and false.
+  static bool stamp_switch(const YamlValue& value) {
+    const std::string text = value.text();
+    return text == "true" || text == "false" ? text == "true"
+                                             : value.parsed(workload::parse_stamp_switch);
+  }
+
+  void read_addresses(const YamlValue& value) {
+    net::AddressPolicy::Options& a = config_.registries.addresses;
+    read_section(value,
+                 {{"allowLoopback", [&](const YamlValue& v) { a.allow_loopback = v.flag(); }},
+                  {"allowPrivate", [&](const YamlValue& v) { a.allow_private = v.flag(); }},
+                  {"allowedCIDRs", [&](const YamlValue& v) { a.allowed_cidrs = cidrs(v); }},
+                  {"deniedCIDRs", [&](const YamlValue& v) { a.denied_cidrs = cidrs(v); }}});
+  }
+
+  void read_cache(const YamlValue& value) {
+    registry::ResolverOptions& r = config_.registries;
+    const auto age = [](milliseconds& out) {
+      return [&out](const YamlValue& v) { out = v.duration(0ms, kMaxCacheAge); };
+    };
+    read_section(value, {{"ttl", age(r.cache_ttl)},
+                         {"negativeTTL", age(r.negative_ttl)},
+                         {"staleIfError", age(r.stale_if_error)},
+                         {"entries", [&](const YamlValue& v) {
+                            r.cache_entries = v.number(1, kMaxCacheEntries);
+                          }}});
+  }
+
+  void read_registry(const YamlValue& value) {
+    registry::RegistryOptions r;
+    bool ca_file = false;
+    bool ca_pem = false;
+    read_section(
+        value,
+        {{"host",
+          [&](const YamlValue& v) {
+            r.host = v.text();
+            if (!is_host_pattern(r.host)) {
+              v.fail("is not a registry's host (docker.io, registry.local:5000, *.example.com)");
+            }
+          }},
+         {"plainHTTP", [&](const YamlValue& v) { r.plain_http = v.flag(); }},
+         {"insecureSkipVerify", [&](const YamlValue& v) { r.insecure_skip_verify = v.flag(); }},
+         {"caFile",
+          [&](const YamlValue& v) {
+            ca_file = true;
+            auto text = read_file(folder_ / v.text(), kMaxCaBytes);
+            if (!text) v.fail(text.error().message);
+            r.ca_pem = pem(v, std::move(*text));
+          }},
+         {"caPEM",
+          [&](const YamlValue& v) {
+            ca_pem = true;
+            r.ca_pem = pem(v, v.text());
+          }},
+         {"endpoint",
+          [&](const YamlValue& v) {
+            r.endpoint = v.text();
+            if (!r.endpoint.starts_with("https://") && !r.endpoint.starts_with("http://")) {
+              v.fail("must begin with https:// or http://");
+            }
+          }},
+         {"maxConcurrency",
+          [&](const YamlValue& v) { r.max_concurrency = v.number(1, kMaxConcurrency); }}});
+    if (r.host.empty()) value.fail("needs a host");
+    if (ca_file && ca_pem) value.fail("has both caFile and caPEM");
+    if (r.plain_http && (r.insecure_skip_verify || !r.ca_pem.empty())) {
+      value.fail("plainHTTP leaves nothing for caFile, caPEM or insecureSkipVerify to say");
+    }
+    auto& all = config_.registries.registries;
+    if (std::ranges::find(all, r.host, &registry::RegistryOptions::host) != all.end()) {
+      value.fail("the host " + r.host + " has an entry already");
+    }
+    all.push_back(std::move(r));
+  }
+
+  const YamlFile& file_;
+  std::filesystem::path folder_;  // of the configuration: relative paths begin there
+  Config config_;
+};
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view yaml, std::string_view file_name,
+                            const Environment& environment) {
+  const YamlFile file{.name = std::string(file_name), .environment = environment};
+  if (yaml.size() > kMaxConfigBytes) {
+    return fail(ErrorKind::kTooLarge,
+                file.name + ": has more than " + std::to_string(kMaxConfigBytes) + " bytes");
+  }
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
+    if (documents.empty()) return Config{};
+    if (documents.size() > 1) file.fail_at(documents[1].Mark(), "a second document begins here");
+    return Reader(file, std::filesystem::path(file.name).parent_path()).read(documents[0]);
+  } catch (const ConfigProblem& problem) {
+    return fail(ErrorKind::kInvalid, problem.message);
+  } catch (const YAML::Exception& error) {
+    return fail(ErrorKind::kInvalid,
+                file.name + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg);
+  }
+}
+
+Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {
+  const auto text = read_file(file, kMaxConfigBytes);
+  if (!text) return fail(text.error());
+  return parse_config(*text, file.string(), environment);
+}
+
+Environment process_environment() {
+  return [](const std::string& name) -> std::optional<std::string> {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): read before there are threads (config.h)
+    const char* const value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+}
+
+}  // namespace tidemark::config

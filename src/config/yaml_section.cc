@@ -1,0 +1,140 @@
+#include "config/yaml_section.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+#include "workload/duration.h"
+
+namespace tidemark::config {
+namespace {
+
+// Enough to recognise a key or a value in a message.
+constexpr std::size_t kMaxQuotedBytes = 80;
+// What a variable may add to one value: more than a certificate bundle.
+constexpr std::size_t kMaxVariableBytes = std::size_t{1024} * 1024;
+
+std::string in_quotes(std::string_view text) { return json_quote(text.substr(0, kMaxQuotedBytes)); }
+
+bool is_variable_name(std::string_view name) {
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return !name.empty() && !is_digit(name.front()) &&
+         std::ranges::all_of(name, [&](char c) { return is_letter(c) || is_digit(c); });
+}
+
+std::string in_words(std::chrono::milliseconds duration) {
+  if (duration.count() % 3'600'000 == 0) return std::to_string(duration.count() / 3'600'000) + "h";
+  if (duration.count() % 1'000 == 0) return std::to_string(duration.count() / 1'000) + "s";
+  return std::to_string(duration.count()) + "ms";
+}
+
+}  // namespace
+
+void YamlFile::fail_at(const YAML::Mark& mark, const std::string& what) const {
+  throw ConfigProblem{mark.is_null() ? name + ": " + what
+                                     : name + ":" + std::to_string(mark.line + 1) + ": " + what};
+}
+
+void YamlValue::fail(const std::string& what) const {
+  file_.fail_at(node_.Mark(), path_ + ": " + what);
+}
+
+std::string YamlValue::text() const {
+  if (!node_.IsScalar()) fail("must be a single value");
+  const std::string& scalar = node_.Scalar();
+  std::string out;
+  for (std::size_t at = 0; at < scalar.size();) {
+    const std::string_view rest = std::string_view(scalar).substr(at);
+    if (rest.starts_with("$${")) {
+      out.append("${");
+      at += 3;
+    } else if (rest.starts_with("${")) {
+      const std::size_t end = rest.find('}');
+      const std::string name(rest.substr(2, end == std::string_view::npos ? end : end - 2));
+      if (end == std::string_view::npos || !is_variable_name(name)) {
+        fail(in_quotes(rest) + " is not ${NAME} (write $${ for a plain ${)");
+      }
+      const auto value = file_.environment(name);
+      if (!value)
+        fail("the environment variable " + name.substr(0, kMaxQuotedBytes) + " is not set");
+      if (out.size() + value->size() > kMaxVariableBytes) fail("is too long");
+      out.append(*value);
+      at += end + 1;
+    } else {
+      out.push_back(scalar[at++]);
+    }
+  }
+  return out;
+}
+
+bool YamlValue::flag() const {
+  const std::string value = text();
+  if (value != "true" && value != "false") fail(in_quotes(value) + " is neither true nor false");
+  return value == "true";
+}
+
+std::uint64_t YamlValue::number(std::uint64_t least, std::uint64_t most) const {
+  const std::string value = text();
+  std::uint64_t number = 0;
+  const char* const begin = value.data();
+  const auto [end, error] = std::from_chars(begin, begin + value.size(), number);
+  if (error != std::errc() || end != begin + value.size() || number < least || number > most) {
+    fail(in_quotes(value) + " is not a number from " + std::to_string(least) + " to " +
+         std::to_string(most));
+  }
+  return number;
+}
+
+std::chrono::milliseconds YamlValue::duration(std::chrono::milliseconds least,
+                                              std::chrono::milliseconds most) const {
+  const auto value = parsed(workload::parse_duration);
+  if (value < least || value > most) {
+    fail("must be from " + in_words(least) + " to " + in_words(most));
+  }
+  return value;
+}
+
+std::vector<YamlValue> YamlValue::list() const {
+  if (node_.IsNull()) return {};
+  if (!node_.IsSequence()) fail("must be a list");
+  std::vector<YamlValue> out;
+  for (const YAML::Node& element : node_) {
+    out.emplace_back(element, path_ + "[" + std::to_string(out.size()) + "]", file_);
+  }
+  return out;
+}
+
+void read_section(const YamlValue& value, const std::vector<YamlField>& fields) {
+  if (value.node().IsNull()) return;
+  const std::string where = value.path().empty() ? "" : " in " + value.path();
+  if (!value.node().IsMap()) {
+    value.file().fail_at(value.node().Mark(), (value.path().empty() ? "the file" : value.path()) +
+                                                  " must be a mapping (key: value)");
+  }
+  std::set<std::string> seen;
+  for (const auto& entry : value.node()) {
+    const YAML::Node& key_node = entry.first;
+    const std::string key = key_node.IsScalar() ? key_node.Scalar() : "";
+    const auto field = std::ranges::find(fields, key, &YamlField::key);
+    if (field == fields.end()) {
+      std::string known;
+      for (const YamlField& each : fields) known.append(known.empty() ? "" : ", ").append(each.key);
+      value.file().fail_at(key_node.Mark(),
+                           "unknown key " + in_quotes(key) + where + " (known: " + known + ")");
+    }
+    if (!seen.insert(key).second) {
+      value.file().fail_at(key_node.Mark(), "key " + in_quotes(key) + where + " is given twice");
+    }
+    if (entry.second.IsNull()) continue;
+    field->read(YamlValue(entry.second, value.path().empty() ? key : value.path() + "." + key,
+                          value.file()));
+  }
+}
+
+}  // namespace tidemark::config

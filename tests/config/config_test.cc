@@ -1,0 +1,359 @@
+#include "config/config.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tidemark::config {
+namespace {
+
+using std::chrono::milliseconds;
+
+const std::string kPem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
+Environment environment(std::map<std::string, std::string> variables = {}) {
+  return [variables = std::move(variables)](const std::string& name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  };
+}
+
+Config parsed(const std::string& yaml, const Environment& variables = environment()) {
+  auto config = parse_config(yaml, "config.yaml", variables);
+  EXPECT_TRUE(config) << config.error().message;
+  return config ? std::move(*config) : Config{};
+}
+
+std::string problem(const std::string& yaml, const Environment& variables = environment()) {
+  const auto config = parse_config(yaml, "config.yaml", variables);
+  EXPECT_FALSE(config) << yaml.substr(0, 200);
+  if (config) return "";
+  EXPECT_EQ(config.error().kind, ErrorKind::kInvalid);
+  EXPECT_LT(config.error().message.size(), 500U);
+  return config.error().message;
+}
+
+// A folder of its own that goes with the test.
+class Folder {
+ public:
+  Folder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("tidemark-config-" + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  std::filesystem::path write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name, std::ios::binary) << text;
+    return path_ / name;
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST(Config, HasADefaultForEverything) {
+  for (const std::string yaml : {"", "\n", "# nothing\n", "---\n", "{}", "~",
+                                 "webhook:\nsweeper:\nregistries:\ncache: {}\n"}) {
+    const Config config = parsed(yaml);
+    EXPECT_EQ(config.log_level, LogLevel::kInfo);
+    EXPECT_EQ(config.ops_listen, ":8080");
+    EXPECT_EQ(config.webhook.listen, ":8443");
+    EXPECT_EQ(config.webhook.deadline, milliseconds(2000));
+    EXPECT_FALSE(config.webhook.require);
+    EXPECT_TRUE(config.webhook.pin_on_rollback);
+    EXPECT_TRUE(config.webhook.read_secrets);
+    EXPECT_EQ(config.sweeper.interval, milliseconds(60'000));
+    EXPECT_TRUE(config.sweeper.namespaces.empty());
+    EXPECT_EQ(config.sweeper.check_concurrency, 16U);
+    EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kReport);
+    EXPECT_EQ(config.defaults.mode, workload::StampMode::kAnnotate);
+    EXPECT_TRUE(config.defaults.stamp);
+    EXPECT_FALSE(config.registries.addresses.allow_loopback);
+    EXPECT_TRUE(config.registries.addresses.allow_private);
+    EXPECT_EQ(config.registries.cache_ttl, milliseconds(30'000));
+    EXPECT_EQ(config.registries.cache_entries, 10'000U);
+    EXPECT_TRUE(config.registries.registries.empty());
+  }
+}
+
+TEST(Config, ReadsEveryKey) {
+  const Config config = parsed(R"(
+logLevel: debug
+opsListen: 127.0.0.1:9090
+webhook:
+  listen: "[::1]:9443"
+  deadline: 1s500ms
+  require: true
+  pinOnRollback: false
+  readSecrets: false
+sweeper:
+  interval: 1m30s
+  namespaces: [team-a, team-b]
+  checkConcurrency: 4
+defaults:
+  sweep: roll
+  mode: pin
+  stamp: off
+  cooldown: 10m
+  ignoreContainers:
+    - istio-proxy
+    - linkerd-proxy
+addresses:
+  allowLoopback: true
+  allowPrivate: false
+  allowedCIDRs: [10.244.0.0/16, "fd00::/8"]
+  deniedCIDRs: [10.96.0.1]
+cache:
+  ttl: 45s
+  negativeTTL: 1s
+  staleIfError: 0
+  entries: 77
+registries:
+  - host: registry.local:5000
+    plainHTTP: true
+    endpoint: http://10.0.0.7:5000
+    maxConcurrency: 2
+  - host: "*.example.com"
+    insecureSkipVerify: true
+  - host: ghcr.io
+    caPEM: |
+      -----BEGIN CERTIFICATE-----
+      MIIB
+      -----END CERTIFICATE-----
+)");
+  EXPECT_EQ(config.log_level, LogLevel::kDebug);
+  EXPECT_EQ(config.ops_listen, "127.0.0.1:9090");
+  EXPECT_EQ(config.webhook.listen, "[::1]:9443");
+  EXPECT_EQ(config.webhook.deadline, milliseconds(1500));
+  EXPECT_TRUE(config.webhook.require);
+  EXPECT_FALSE(config.webhook.pin_on_rollback);
+  EXPECT_FALSE(config.webhook.read_secrets);
+  EXPECT_EQ(config.sweeper.interval, milliseconds(90'000));
+  EXPECT_EQ(config.sweeper.namespaces, (std::vector<std::string>{"team-a", "team-b"}));
+  EXPECT_EQ(config.sweeper.check_concurrency, 4U);
+  EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kRoll);
+  EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
+  EXPECT_FALSE(config.defaults.stamp);
+  EXPECT_EQ(config.defaults.cooldown, std::chrono::minutes(10));
+  EXPECT_EQ(config.defaults.ignored_containers,
+            (std::set<std::string>{"istio-proxy", "linkerd-proxy"}));
+  const registry::ResolverOptions& options = config.registries;
+  EXPECT_TRUE(options.addresses.allow_loopback);
+  EXPECT_FALSE(options.addresses.allow_private);
+  EXPECT_EQ(options.addresses.allowed_cidrs,
+            (std::vector<std::string>{"10.244.0.0/16", "fd00::/8"}));
+  EXPECT_EQ(options.addresses.denied_cidrs, std::vector<std::string>{"10.96.0.1"});
+  EXPECT_EQ(options.cache_ttl, milliseconds(45'000));
+  EXPECT_EQ(options.negative_ttl, milliseconds(1'000));
+  EXPECT_EQ(options.stale_if_error, milliseconds(0));
+  EXPECT_EQ(options.cache_entries, 77U);
+  ASSERT_EQ(options.registries.size(), 3U);
+  EXPECT_EQ(options.registries[0].host, "registry.local:5000");
+  EXPECT_TRUE(options.registries[0].plain_http);
+  EXPECT_EQ(options.registries[0].endpoint, "http://10.0.0.7:5000");
+  EXPECT_EQ(options.registries[0].max_concurrency, 2U);
+  EXPECT_EQ(options.registries[1].host, "*.example.com");
+  EXPECT_TRUE(options.registries[1].insecure_skip_verify);
+  EXPECT_EQ(options.registries[1].max_concurrency, 8U);
+  EXPECT_EQ(options.registries[2].ca_pem, kPem);
+}
+
+TEST(Config, StampTakesWhatYaml11WritersMakeOfIt) {
+  EXPECT_FALSE(parsed("defaults: {stamp: false}").defaults.stamp);
+  EXPECT_TRUE(parsed("defaults: {stamp: true}").defaults.stamp);
+  EXPECT_TRUE(parsed("defaults: {stamp: on}").defaults.stamp);
+}
+
+TEST(Config, NamesFileLineAndKey) {
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"registrys: []",
+       "config.yaml:1: unknown key \"registrys\" (known: logLevel, opsListen, webhook, sweeper, "
+       "defaults, addresses, cache, registries)"},
+      {"# one\nwebhook:\n  listen: ':1'\n  deadlin: 1s\n",
+       "config.yaml:4: unknown key \"deadlin\" in webhook (known: listen, deadline, require, "
+       "pinOnRollback, readSecrets)"},
+      {"registries:\n  - host: a\n  - hst: b\n",
+       "config.yaml:3: unknown key \"hst\" in registries[1] (known: host, plainHTTP, "
+       "insecureSkipVerify, caFile, caPEM, endpoint, maxConcurrency)"},
+      {"logLevel: info\n\nlogLevel: warn\n", "config.yaml:3: key \"logLevel\" is given twice"},
+      {"cache:\n  ttl: 1s\n  ttl:\n", "config.yaml:3: key \"ttl\" in cache is given twice"},
+      {"<<: {}\n",
+       "config.yaml:1: unknown key \"<<\" (known: logLevel, opsListen, webhook, sweeper, defaults, "
+       "addresses, cache, registries)"},
+      {"logLevel: loud",
+       "config.yaml:1: logLevel: unknown log level \"loud\" (debug, info, warn, error, off)"},
+      {"logLevel: [info]", "config.yaml:1: logLevel: must be a single value"},
+      {"[1]", "config.yaml:1: the file must be a mapping (key: value)"},
+      {"text", "config.yaml:1: the file must be a mapping (key: value)"},
+      {"webhook: 7", "config.yaml:1: webhook must be a mapping (key: value)"},
+      {"webhook:\n  deadline: 2",
+       "config.yaml:2: webhook.deadline: \"2\" is not a duration (30s, 10m, 1h30m)"},
+      {"webhook:\n  deadline: 31s", "config.yaml:2: webhook.deadline: must be from 10ms to 30s"},
+      {"webhook:\n  require: yes",
+       "config.yaml:2: webhook.require: \"yes\" is neither true nor false"},
+      {"webhook: {listen: localhost}",
+       "config.yaml:1: webhook.listen: must be \":port\" or \"address:port\""},
+      {"opsListen: ':65536'", "config.yaml:1: opsListen: must be \":port\" or \"address:port\""},
+      {"opsListen: ':'", "config.yaml:1: opsListen: must be \":port\" or \"address:port\""},
+      {"sweeper: {interval: 0}", "config.yaml:1: sweeper.interval: must be from 1s to 24h"},
+      {"sweeper: {namespaces: team-a}", "config.yaml:1: sweeper.namespaces: must be a list"},
+      {"sweeper:\n  namespaces:\n    - a\n    - B\n",
+       "config.yaml:4: sweeper.namespaces[1]: is not a namespace's name"},
+      {"sweeper: {checkConcurrency: 0}",
+       "config.yaml:1: sweeper.checkConcurrency: \"0\" is not a number from 1 to 1000"},
+      {"sweeper: {checkConcurrency: 99999999999999999999999}",
+       "config.yaml:1: sweeper.checkConcurrency: \"99999999999999999999999\" is not a number from "
+       "1 to 1000"},
+      {"sweeper: {checkConcurrency: 1.5}",
+       "config.yaml:1: sweeper.checkConcurrency: \"1.5\" is not a number from 1 to 1000"},
+      {"defaults: {sweep: always}",
+       "config.yaml:1: defaults.sweep: unknown value \"always\" (roll, report, off)"},
+      {"defaults: {mode: pinn}",
+       "config.yaml:1: defaults.mode: unknown value \"pinn\" (annotate, pin)"},
+      {"defaults: {stamp: maybe}",
+       "config.yaml:1: defaults.stamp: unknown value \"maybe\" (on, off)"},
+      {"defaults: {ignoreContainers: [A]}",
+       "config.yaml:1: defaults.ignoreContainers[0]: \"A\" is not a container's name"},
+      {"addresses: {allowedCIDRs: [10.0.0.0/33]}",
+       "config.yaml:1: addresses.allowedCIDRs[0]: is not a CIDR (10.0.0.0/8, fd00::/8)"},
+      {"cache: {entries: -1}",
+       "config.yaml:1: cache.entries: \"-1\" is not a number from 1 to 1000000"},
+      {"registries: [{}]", "config.yaml:1: registries[0]: needs a host"},
+      {"registries: [7]", "config.yaml:1: registries[0] must be a mapping (key: value)"},
+      {"registries: {host: a}", "config.yaml:1: registries: must be a list"},
+      {"registries: [{host: 'https://a'}]",
+       "config.yaml:1: registries[0].host: is not a registry's host (docker.io, "
+       "registry.local:5000, *.example.com)"},
+      {"registries: [{host: 'a.*.com'}]",
+       "config.yaml:1: registries[0].host: is not a registry's host (docker.io, "
+       "registry.local:5000, *.example.com)"},
+      {"registries:\n- host: a\n- host: a\n",
+       "config.yaml:3: registries[1]: the host a has an entry already"},
+      {"registries: [{host: a, endpoint: 'ftp://a'}]",
+       "config.yaml:1: registries[0].endpoint: must begin with https:// or http://"},
+      {"registries: [{host: a, caPEM: nothing}]",
+       "config.yaml:1: registries[0].caPEM: holds no PEM certificate"},
+      {"registries: [{host: a, plainHTTP: true, insecureSkipVerify: true}]",
+       "config.yaml:1: registries[0]: plainHTTP leaves nothing for caFile, caPEM or "
+       "insecureSkipVerify to say"},
+      {"logLevel: info\n---\nlogLevel: warn\n", "config.yaml:3: a second document begins here"},
+      {"logLevel: ${LEVEL}", "config.yaml:1: logLevel: the environment variable LEVEL is not set"},
+      {"logLevel: ${LEVEL",
+       "config.yaml:1: logLevel: \"${LEVEL\" is not ${NAME} (write $${ for a plain ${)"},
+      {"logLevel: ${1X}",
+       "config.yaml:1: logLevel: \"${1X}\" is not ${NAME} (write $${ for a plain ${)"},
+  };
+  for (const auto& [yaml, message] : bad) EXPECT_EQ(problem(yaml), message) << yaml;
+}
+
+TEST(Config, TellsWhereYamlEnds) {
+  for (const std::string yaml : {"webhook:\n  listen: [", "a: b: c", "\"", "webhook:\n\t listen: x",
+                                 "{", "*unknown", "logLevel: !!", "a: &a *a"}) {
+    EXPECT_TRUE(problem(yaml).starts_with("config.yaml:")) << yaml;
+  }
+}
+
+TEST(Config, SubstitutesVariablesInValues) {
+  const Environment variables = environment({{"LEVEL", "warn"},
+                                             {"HOST", "registry.local"},
+                                             {"PORT", "5000"},
+                                             {"PEM", kPem},
+                                             {"EVIL", "info\nwebhook: {require: true}"},
+                                             {"EMPTY", ""},
+                                             {"NEST", "${LEVEL}"}});
+  const Config config = parsed(
+      "logLevel: ${LEVEL}\nregistries:\n  - host: ${HOST}:${PORT}${EMPTY}\n    caPEM: \"${PEM}\"\n",
+      variables);
+  EXPECT_EQ(config.log_level, LogLevel::kWarn);
+  EXPECT_EQ(config.registries.registries.at(0).host, "registry.local:5000");
+  EXPECT_EQ(config.registries.registries.at(0).ca_pem, kPem);
+  // What a variable holds is a value: neither YAML nor another variable.
+  EXPECT_NE(problem("logLevel: ${EVIL}", variables).find("unknown log level"), std::string::npos);
+  EXPECT_NE(problem("logLevel: ${NEST}", variables).find("\"${LEVEL}\""), std::string::npos);
+  EXPECT_NE(problem("logLevel: $${LEVEL}", variables).find("unknown log level \"${LEVEL}\""),
+            std::string::npos);
+  EXPECT_NE(problem("logLevel: $LEVEL", variables).find("\"$LEVEL\""), std::string::npos);
+}
+
+TEST(Config, IsNotHurtByHostileFiles) {
+  EXPECT_FALSE(problem(std::string(500'000, '[')).empty());
+  EXPECT_FALSE(problem(std::string(500'000, '{')).empty());
+  std::string nested;
+  for (int i = 0; i < 1000; ++i) nested += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
+  EXPECT_FALSE(problem(nested).empty());
+  // Aliases of aliases: ten lists of ten, nine deep. They are never followed.
+  std::string bomb = "x0: &x0 [l, l, l, l, l, l, l, l, l, l]\n";
+  for (int i = 1; i < 10; ++i) {
+    const std::string before = "*x" + std::to_string(i - 1);
+    bomb += "x" + std::to_string(i) + ": &x" + std::to_string(i) + " [";
+    for (int j = 0; j < 10; ++j) bomb += (j == 0 ? "" : ", ") + before;
+    bomb += "]\n";
+  }
+  EXPECT_NE(problem(bomb).find("unknown key \"x0\""), std::string::npos);
+  EXPECT_FALSE(problem("sweeper: {namespaces: &a [*a, *a]}").empty());
+  EXPECT_FALSE(problem(std::string(100'000, 'k') + ": v").empty());
+  const auto large = parse_config(std::string(1024 * 1024 + 1, '#'), "config.yaml", environment());
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().kind, ErrorKind::kTooLarge);
+  EXPECT_NE(problem("logLevel: ${LONG}${LONG}", environment({{"LONG", std::string(900'000, 'x')}}))
+                .find("is too long"),
+            std::string::npos);
+}
+
+TEST(Config, ReadsFilesNextToIt) {
+  const Folder folder;
+  folder.write("ca.pem", kPem);
+  folder.write("empty.pem", "");
+  const auto file = folder.write("config.yaml", "registries: [{host: a, caFile: ca.pem}]");
+  const auto config = load_config(file, environment());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->registries.registries.at(0).ca_pem, kPem);
+
+  const auto complaint = [&](const std::string& yaml) {
+    const auto result = load_config(folder.write("bad.yaml", yaml), environment());
+    EXPECT_FALSE(result);
+    return result ? "" : result.error().message;
+  };
+  const std::string bad = (folder.path() / "bad.yaml").string();
+  EXPECT_EQ(complaint("registries: [{host: a, caFile: none.pem}]"),
+            bad + ":1: registries[0].caFile: " + (folder.path() / "none.pem").string() +
+                ": No such file or directory");
+  EXPECT_EQ(complaint("registries: [{host: a, caFile: empty.pem}]"),
+            bad + ":1: registries[0].caFile: holds no PEM certificate");
+  EXPECT_EQ(
+      complaint("registries: [{host: a, caFile: .}]"),
+      bad + ":1: registries[0].caFile: " + (folder.path() / ".").string() + ": is a directory");
+  EXPECT_EQ(complaint("registries: [{host: a, caFile: ca.pem, caPEM: \"" +
+                      std::string("-----BEGIN CERTIFICATE-----") + "\"}]"),
+            bad + ":1: registries[0]: has both caFile and caPEM");
+
+  const auto missing = load_config(folder.path() / "missing.yaml", environment());
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);
+  const auto large =
+      load_config(folder.write("large.yaml", std::string(1024 * 1024 + 1, '#')), environment());
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().kind, ErrorKind::kTooLarge);
+}
+
+TEST(Config, ReadsTheProcessEnvironment) {
+  const Environment variables = process_environment();
+  EXPECT_TRUE(variables("PATH"));
+  EXPECT_FALSE(variables("TIDEMARK_SURELY_NOT_SET"));
+}
+
+}  // namespace
+}  // namespace tidemark::config
