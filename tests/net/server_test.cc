@@ -439,7 +439,8 @@ TEST(Server, APeerThatDoesNotReadItsAnswerIsCut) {
 
 TEST(Server, APeerThatVanishesInTheMiddleHurtsNobody) {
   const auto server = start();
-  for (const std::string part : {"", "G", "GET / HTTP/1.1\r\nHost:", post_head(100).c_str()}) {
+  for (const std::string& part :
+       std::vector<std::string>{"", "G", "GET / HTTP/1.1\r\nHost:", post_head(100)}) {
     RawClient client(server->port());
     ASSERT_TRUE(client.send(part));
   }
