@@ -21,6 +21,34 @@ std::string_view value_of(const StringMap& map, std::string_view key) {
   return found == map.end() ? std::string_view() : std::string_view(found->second);
 }
 
+// `text` as the API server itself writes it in JSON. Its patch library compares the two strings of
+// a `test` as bytes, before it decodes them, and Go's encoding/json escapes what others do not: a
+// value with ">" would never equal itself (gopkg.in/evanphx/json-patch.v4, lazyNode.equal).
+std::string stored_string(std::string_view text) {
+  static constexpr std::string_view kLineSeparator = "\xe2\x80\xa8";       // U+2028
+  static constexpr std::string_view kParagraphSeparator = "\xe2\x80\xa9";  // U+2029
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string out = "\"";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = text.substr(i);
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (rest.starts_with(kLineSeparator) || rest.starts_with(kParagraphSeparator)) {
+      out += rest.starts_with(kLineSeparator) ? "\\u2028" : "\\u2029";
+      i += kLineSeparator.size() - 1;
+    } else if (c == '"' || c == '\\') {
+      (out += '\\') += text[i];
+    } else if (const auto known = std::string_view("\b\f\n\r\t").find(text[i]);
+               known != std::string_view::npos) {
+      (out += '\\') += std::string_view("bfnrt")[known];
+    } else if (c < 0x20 || c == '<' || c == '>' || c == '&') {
+      ((out += "\\u00") += kHex[c >> 4U]) += kHex[c & 0xfU];
+    } else {
+      out += text[i];
+    }
+  }
+  return out + "\"";
+}
+
 void set_or_erase(StringMap& map, std::string_view key, std::string value) {
   if (value.empty()) {
     map.erase(std::string(key));
@@ -55,9 +83,9 @@ void change_slot(workload::JsonPatch& patch, const workload::Object& object,
                  const workload::Slot& slot, const SlotPlan& planned) {
   const std::string stamp_pointer = object.kind.template_pointer + std::string(kAnnotations) + "/" +
                                     workload::escape_pointer_token(slot.stamp_key());
-  patch.test(name_pointer(slot), json_quote(slot.name));
-  patch.test(slot.image_pointer, json_quote(slot.image));
-  patch.test(stamp_pointer, json_quote(planned.from->str()));
+  patch.test(name_pointer(slot), stored_string(slot.name));
+  patch.test(slot.image_pointer, stored_string(slot.image));
+  patch.test(stamp_pointer, stored_string(planned.from->str()));
   patch.replace(stamp_pointer, json_quote(new_stamp(planned).str()));
   if (!planned.to_image.empty() && planned.to_image != slot.image) {
     patch.replace(slot.image_pointer, json_quote(planned.to_image));
@@ -129,7 +157,7 @@ void pin_annotations(workload::JsonPatch& patch, const workload::Object& object,
     const bool had = old != object.annotations.end();
     if (had && next != wanted.end() && old->second == next->second) return;
     patch.test(std::string(kAnnotations) + "/" + workload::escape_pointer_token(key),
-               had ? json_quote(old->second) : "null");
+               had ? stored_string(old->second) : "null");
   };
   for (const auto& [key, value] : object.annotations) pin(key);
   for (const auto& [key, value] : wanted) {
@@ -155,7 +183,7 @@ std::string change_cause(const WorkloadPlan& plan) {
 workload::JsonPatch make_roll_patch(const workload::Object& object, const WorkloadPlan& plan,
                                     WallTime now) {
   workload::JsonPatch patch;
-  patch.test("/metadata/uid", json_quote(object.uid));
+  patch.test("/metadata/uid", stored_string(object.uid));
   const StringMap wanted = wanted_annotations(object, plan, now);
   pin_annotations(patch, object, wanted);
   for (const SlotPlan& planned : plan.slots) {

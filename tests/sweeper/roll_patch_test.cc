@@ -170,6 +170,22 @@ TEST(RollPatch, HistoryGivesWayAtTheLimitOfAnnotations) {
   EXPECT_EQ(history.front().why, "moved");
 }
 
+// The API server compares a tested string as bytes with what Go's encoding/json wrote: seen
+// on 1.34, where a change-cause of our own ("... -> ...") made every second roll fail.
+TEST(RollPatch, TestsStringsInTheSpellingOfTheApiServer) {
+  const Spec spec{.annotations = {{"tidemark.dev/sweep", "roll"},
+                                  {"kubernetes.io/change-cause",
+                                   "tidemark: <a> & \"b\" \\ \t\x01 \u00e9 \u2028"}}};
+  const std::string patch = make_roll_patch(parsed(spec), plan_to_b(spec), kNow).str();
+  EXPECT_NE(patch.find(R"({"op":"test","path":"/metadata/annotations/kubernetes.io~1change-cause",)"
+                       R"("value":"tidemark: \u003ca\u003e \u0026 \"b\" \\ \t\u0001 )"
+                       "\u00e9"
+                       R"( \u2028"})"),
+            std::string::npos)
+      << patch;
+  EXPECT_TRUE(patched(spec, object_of(spec)));
+}
+
 struct Edit {
   std::string name;
   std::function<void(json&)> apply;
