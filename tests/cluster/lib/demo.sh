@@ -165,12 +165,12 @@ YAML
   "${kube[@]}" --namespace "$kDemoNamespace" rollout status deployment/app --timeout 120s >&2
 }
 
-# demo_runs DIGEST: the one running pod has it.
+# demo_runs DIGEST: a pod with it is ready (the old one may still be ending).
 demo_runs() {
   local ids
   ids=$(demo_get pods -l app=app --field-selector status.phase=Running \
     -o 'jsonpath={range .items[*].status.containerStatuses[?(@.ready==true)]}{.imageID}{"\n"}{end}')
-  [[ $ids == *"@$1" ]]
+  [[ $ids == *"@$1"* ]]
 }
 
 demo_roll() {
