@@ -25,8 +25,6 @@ namespace tidemark::webhook {
 
 // What Tidemark's own writers call themselves: their writes are never mutated.
 inline constexpr std::string_view kOwnFieldManager = "tidemark";
-inline constexpr std::string_view kDefaultSweeperUser =
-    "system:serviceaccount:tidemark-system:tidemark-sweeper";
 
 // Why a request passes without any change; nullopt: it goes through the stages that follow.
 // `sweeper_user`: the user name under which the sweeper writes.

@@ -32,7 +32,7 @@ struct Flags {
   bool self_signed = false;
   std::string service, webhook_configuration, secret = kDefaultSecret;
   std::string kubeconfig;
-  std::string sweeper_user = std::string(kDefaultSweeperUser);
+  std::string sweeper_user = ManifestOptions().sweeper_user;
 };
 
 Stop wrong(std::string text) {

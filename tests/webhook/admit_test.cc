@@ -1,0 +1,267 @@
+// The pipeline as a whole, with a scripted registry and an API server in memory.
+
+#include "webhook/admit.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/fake_clock.h"
+#include "support/fake_kube_api.h"
+#include "support/fake_resolver.h"
+#include "webhook/encode_response.h"
+
+namespace tidemark::webhook {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::fake_digest;
+using testing::FakeClock;
+using testing::FakeKubeApi;
+using testing::FakeResolver;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+json deployment(const std::vector<std::string>& images) {
+  json containers = json::array();
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    containers.push_back(
+        {{"name", "c" + std::to_string(i)}, {"image", images[i]}, {"imagePullPolicy", "Always"}});
+  }
+  return {{"metadata", {{"name", "web"}, {"namespace", "team-a"}}},
+          {"spec", {{"template", {{"spec", {{"containers", containers}}}}}}}};
+}
+
+json create_review(json object) {
+  return {{"apiVersion", "admission.k8s.io/v1"},
+          {"kind", "AdmissionReview"},
+          {"request",
+           {{"uid", "u1"},
+            {"operation", "CREATE"},
+            {"namespace", "team-a"},
+            {"kind", {{"group", "apps"}, {"version", "v1"}, {"kind", "Deployment"}}},
+            {"object", std::move(object)}}}};
+}
+
+std::string docker_config(const std::string& user) {
+  return json{{"auths", {{"registry.test", {{"username", user}, {"password", "secret"}}}}}}.dump();
+}
+
+class AdmitTest : public ::testing::Test {
+ protected:
+  static constexpr const char* kSecretPath = "/api/v1/namespaces/team-a/secrets/pull";
+
+  Admitter& admitter() {
+    if (!admitter_) {
+      admitter_.emplace(options_,
+                        Lookups{.resolver = resolver_, .secrets = secrets_, .pool = pool_},
+                        namespaces_, clock_, metrics_, Logger::none());
+    }
+    return *admitter_;
+  }
+
+  json admit(const json& review) {
+    const auto answer = admitter().admit(review.dump());
+    EXPECT_TRUE(answer) << answer.error().message;
+    return answer ? json::parse(*answer)["response"] : json();
+  }
+
+  void put_secret(const std::string& user) {
+    api_.put(kSecretPath, json{{"kind", "Secret"},
+                               {"type", "kubernetes.io/dockerconfigjson"},
+                               {"data", {{".dockerconfigjson", base64(docker_config(user))}}}}
+                              .dump());
+  }
+
+  static std::string user_of(const registry::Query& query) {
+    return query.credentials.empty() ? "" : query.credentials.front().username;
+  }
+
+  FakeClock clock_;
+  FakeResolver resolver_;
+  FakeKubeApi api_;
+  Metrics metrics_;
+  AdmitOptions options_;
+  PullSecrets secrets_{&api_, clock_};
+  Namespaces namespaces_{&api_, clock_, metrics_, Logger::none()};
+  WorkerPool pool_{4, 16};
+  std::optional<Admitter> admitter_;
+};
+
+TEST_F(AdmitTest, StampsWithOneQueryForEachReference) {
+  resolver_.serve("registry.test/app:1", fake_digest('a'));
+  resolver_.serve("registry.test/log:1", fake_digest('b'));
+  const json response = admit(create_review(
+      deployment({"registry.test/app:1", "registry.test/log:1", "registry.test/app:1"})));
+  EXPECT_EQ(response["uid"], "u1");
+  EXPECT_EQ(response["allowed"], true);
+  EXPECT_FALSE(response.contains("warnings")) << response;
+  EXPECT_EQ(resolver_.calls().size(), 2U);
+  EXPECT_THAT(metrics_.expose(), HasSubstr(R"(tidemark_admissions_total{kind="Deployment",)"
+                                           R"(operation="CREATE",outcome="stamped"} 1)"));
+}
+
+// The second answers only after the third was asked, and the first only after the second.
+TEST_F(AdmitTest, AsksForAllReferencesAtOnce) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int asked = 0;
+  for (const char* name : {"registry.test/a:1", "registry.test/b:1", "registry.test/c:1"}) {
+    resolver_.answer(
+        name,
+        [&](const registry::Query&, Deadline deadline,
+            const std::stop_token&) -> Result<registry::Resolution> {
+          std::unique_lock lock(mutex);
+          ++asked;
+          changed.notify_all();
+          if (!changed.wait_until(lock, deadline.point(), [&] { return asked == 3; })) {
+            return tidemark::fail(ErrorKind::kTimeout, "alone");
+          }
+          return registry::Resolution{
+              .digest = fake_digest('a'), .media_type = "", .credential_source = ""};
+        });
+  }
+  const json response = admit(
+      create_review(deployment({"registry.test/a:1", "registry.test/b:1", "registry.test/c:1"})));
+  EXPECT_FALSE(response.contains("warnings")) << response;
+}
+
+TEST_F(AdmitTest, AnswersAtTheDeadlineWhateverTheRegistryDoes) {
+  options_.deadline = 50ms;
+  std::mutex mutex;
+  std::condition_variable released;
+  bool release = false;
+  resolver_.serve("registry.test/a:1", fake_digest('a'));
+  resolver_.answer("registry.test/hangs:1",
+                   [&](const registry::Query&, Deadline,
+                       const std::stop_token&) -> Result<registry::Resolution> {
+                     std::unique_lock lock(mutex);  // heeds neither deadline nor stop
+                     released.wait(lock, [&] { return release; });
+                     return tidemark::fail(ErrorKind::kTimeout, "late");
+                   });
+  const auto begin = std::chrono::steady_clock::now();
+  const json response =
+      admit(create_review(deployment({"registry.test/a:1", "registry.test/hangs:1"})));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  EXPECT_EQ(response["allowed"], true);
+  EXPECT_EQ(response["warnings"],
+            json({"tidemark: container \"c1\": registry.test/hangs:1 not stamped: timed out"}));
+  const std::lock_guard lock(mutex);
+  release = true;
+  released.notify_all();
+}
+
+TEST_F(AdmitTest, RequireTurnsAFailureIntoADenial) {
+  options_.policy.require = true;
+  const json response = admit(create_review(deployment({"registry.test/none:1"})));
+  EXPECT_EQ(response["allowed"], false);
+  EXPECT_THAT(response["status"]["message"].get<std::string>(),
+              HasSubstr("container \"c0\": registry.test/none:1: manifest unknown"));
+  EXPECT_FALSE(response.contains("patch"));
+}
+
+TEST_F(AdmitTest, CountsNoDryRuns) {
+  resolver_.serve("registry.test/app:1", fake_digest('a'));
+  json review = create_review(deployment({"registry.test/app:1"}));
+  review["request"]["dryRun"] = true;
+  EXPECT_TRUE(admit(review).contains("patch"));
+  EXPECT_THAT(metrics_.expose(), Not(HasSubstr("tidemark_admissions_total{")));
+}
+
+TEST_F(AdmitTest, AsksNobodyBeyondItsBound) {
+  options_.max_in_flight = 0;
+  const json response = admit(create_review(deployment({"registry.test/app:1"})));
+  EXPECT_EQ(response["allowed"], true);
+  EXPECT_THAT(response["warnings"][0].get<std::string>(), HasSubstr("too many admissions"));
+  EXPECT_TRUE(resolver_.calls().empty());
+  EXPECT_THAT(metrics_.expose(), HasSubstr("tidemark_admissions_overloaded_total 1"));
+  EXPECT_THAT(metrics_.expose(), HasSubstr("tidemark_admissions_in_flight 0"));
+}
+
+TEST_F(AdmitTest, RefusesWhatIsNoReview) {
+  const auto answer = admitter().admit("{}");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::kInvalid);
+  EXPECT_THAT(metrics_.expose(), HasSubstr("tidemark_malformed_reviews_total 1"));
+}
+
+TEST_F(AdmitTest, HasTheCredentialsOfTheTemplate) {
+  put_secret("robot");
+  resolver_.serve("registry.test/app:1", fake_digest('a'));
+  json object = deployment({"registry.test/app:1"});
+  object["spec"]["template"]["spec"]["imagePullSecrets"] = {{{"name", "pull"}}};
+  admit(create_review(object));
+  ASSERT_EQ(resolver_.calls().size(), 1U);
+  EXPECT_EQ(user_of(resolver_.calls()[0]), "robot");
+  // Kept for a short time.
+  const auto reads = api_.calls("get").size();
+  admit(create_review(object));
+  EXPECT_EQ(api_.calls("get").size(), reads);
+}
+
+TEST_F(AdmitTest, HasTheCredentialsOfTheServiceAccountWhereTheTemplateNamesNone) {
+  put_secret("robot");
+  api_.put("/api/v1/namespaces/team-a/serviceaccounts/default",
+           R"({"kind":"ServiceAccount","imagePullSecrets":[{"name":"pull"}]})");
+  resolver_.serve("registry.test/app:1", fake_digest('a'));
+  admit(create_review(deployment({"registry.test/app:1"})));
+  ASSERT_EQ(resolver_.calls().size(), 1U);
+  EXPECT_EQ(user_of(resolver_.calls()[0]), "robot");
+}
+
+TEST_F(AdmitTest, ReadsSecretsAgainOnceTheRegistryRefuses) {
+  put_secret("old");
+  json object = deployment({"registry.test/app:1"});
+  object["spec"]["template"]["spec"]["imagePullSecrets"] = {{{"name", "pull"}}};
+  resolver_.answer("registry.test/app:1",
+                   [](const registry::Query& query, Deadline,
+                      const std::stop_token&) -> Result<registry::Resolution> {
+                     if (user_of(query) != "new") {
+                       return tidemark::fail(ErrorKind::kUnauthorized, "401");
+                     }
+                     return registry::Resolution{
+                         .digest = fake_digest('a'), .media_type = "", .credential_source = ""};
+                   });
+  EXPECT_TRUE(admit(create_review(object)).contains("warnings"));
+  EXPECT_EQ(resolver_.calls().size(), 1U);  // the same credentials are not tried twice
+  put_secret("new");
+  EXPECT_FALSE(admit(create_review(object)).contains("warnings"));
+}
+
+TEST_F(AdmitTest, NamesTheSecretThatIsMissing) {
+  resolver_.refuse("registry.test/app:1", ErrorKind::kUnauthorized, "401 Unauthorized");
+  json object = deployment({"registry.test/app:1"});
+  object["spec"]["template"]["spec"]["imagePullSecrets"] = {{{"name", "pull"}}};
+  const json response = admit(create_review(object));
+  EXPECT_THAT(response["warnings"][0].get<std::string>(), HasSubstr("secret team-a/pull"));
+}
+
+TEST_F(AdmitTest, ObeysTheNamespaceAndKeepsItForAWhile) {
+  api_.put("/api/v1/namespaces/team-a",
+           R"({"kind":"Namespace","metadata":{"annotations":{"tidemark.dev/stamp":"off"}}})");
+  EXPECT_FALSE(admit(create_review(deployment({"registry.test/app:1"}))).contains("patch"));
+  api_.put("/api/v1/namespaces/team-a", R"({"kind":"Namespace","metadata":{}})");
+  resolver_.serve("registry.test/app:1", fake_digest('a'));
+  EXPECT_FALSE(admit(create_review(deployment({"registry.test/app:1"}))).contains("patch"));
+  clock_.advance(Namespaces::kTtl);
+  EXPECT_TRUE(admit(create_review(deployment({"registry.test/app:1"}))).contains("patch"));
+}
+
+TEST_F(AdmitTest, GoesOnWithoutTheApiServer) {
+  api_.before([](const FakeKubeApi::Call&) {
+    return std::optional<Error>({.kind = ErrorKind::kUnavailable, .message = "refused"});
+  });
+  resolver_.serve("registry.test/app:1", fake_digest('a'));
+  EXPECT_TRUE(admit(create_review(deployment({"registry.test/app:1"}))).contains("patch"));
+  EXPECT_THAT(metrics_.expose(), HasSubstr("tidemark_namespace_read_failures_total 1"));
+}
+
+}  // namespace
+}  // namespace tidemark::webhook
