@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -34,13 +35,16 @@ Result<std::string> read_file(const fs::path& path) {
     return fail(ErrorKind::kInvalid, path.string() + ": is a directory");
   }
   std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxFileBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad() || (!file.eof() && file.fail()) || !file.is_open()) {
-    return fail(ErrorKind::kInvalid, path.string() + ": cannot be read");
+  if (!file.is_open()) return fail(ErrorKind::kInvalid, path.string() + ": cannot be read");
+  std::string text;
+  std::array<char, 16'384> piece{};
+  while (file.read(piece.data(), piece.size()), file.gcount() > 0) {
+    text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+    if (text.size() > kMaxFileBytes) {
+      return fail(ErrorKind::kTooLarge, path.string() + ": too large");
+    }
   }
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMaxFileBytes) return fail(ErrorKind::kTooLarge, path.string() + ": too large");
+  if (file.bad()) return fail(ErrorKind::kInvalid, path.string() + ": cannot be read");
   return text;
 }
 

@@ -56,7 +56,7 @@ TEST_F(EventsTest, WritesWhatTheApiRequires) {
   ASSERT_EQ(calls.size(), 1U);
   EXPECT_EQ(calls[0].path, "/apis/events.k8s.io/v1/namespaces/team/events");
   const auto event = written(0);
-  EXPECT_EQ(event["metadata"]["name"], "web.188677e06ebb0000");
+  EXPECT_EQ(event["metadata"]["name"], "web.18867251edfa0000");
   EXPECT_EQ(event["eventTime"], "2026-01-01T00:00:00.000000Z");
   EXPECT_EQ(event["reportingController"], "tidemark.dev/sweeper");
   EXPECT_EQ(event["reportingInstance"], "sweeper-0");
@@ -113,7 +113,7 @@ TEST_F(EventsTest, ADecisionIsToldOnce) {
 TEST_F(EventsTest, AnExpiredEventIsCreatedAgain) {
   recorder.record(note());
   flush();
-  api.erase(api.calls("create")[0].path + "/web.188677e06ebb0000");
+  api.erase(api.calls("create")[0].path + "/web.18867251edfa0000");
   clock.advance(1s);
   recorder.record(note());
   flush();
