@@ -1,0 +1,145 @@
+// make_resolver() over real sockets: the parts wired as a program has them.
+#include "registry/stack.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/server.h"
+#include "registry/encoding.h"
+#include "support/fake_resolver.h"
+
+namespace tidemark::registry {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::fake_digest;
+
+// A registry that asks for alice's password, on a loopback port of its own.
+class StackTest : public ::testing::Test {
+ protected:
+  StackTest() {
+    server_ = net::Server::start(
+                  {.listen = "127.0.0.1:0"},
+                  [this](const net::ServerRequest& request) {
+                    ++requests_;
+                    return answer(request);
+                  },
+                  Logger::none())
+                  .value();
+    host_ = "127.0.0.1:" + std::to_string(server_->port());
+  }
+
+  static net::Response answer(const net::ServerRequest& request) {
+    const std::string* sent = net::find_header(request.headers, "Authorization");
+    if (sent == nullptr || *sent != "Basic " + base64_encode("alice:wonder")) {
+      return {.status = 401, .headers = {{"WWW-Authenticate", "Basic realm=\"r\""}}, .body = {}};
+    }
+    if (request.method != "HEAD" || request.path != "/v2/team/app/manifests/1") {
+      return {.status = 404, .headers = {}, .body = {}};
+    }
+    return {.status = 200,
+            .headers = {{"Content-Type", std::string(testing::FakeResolver::kIndexMediaType)},
+                        {"Docker-Content-Digest", fake_digest('a').str()}},
+            .body = {}};
+  }
+
+  ResolverOptions options() const {
+    ResolverOptions options;
+    options.registries = {{.host = host_, .plain_http = true}};
+    options.addresses.allow_loopback = true;
+    options.user_agent = "tidemark-test";
+    return options;
+  }
+  Query query(std::string_view tag) const {
+    return {.reference = image::Reference::parse(host_ + "/team/app:" + std::string(tag)).value(),
+            .credentials = Keyring::parse_docker_cfg(
+                               "{\"" + host_ + R"(":{"username":"alice","password":"wonder"}})",
+                               "secret ns/pull")
+                               ->lookup(image::Reference::parse(host_ + "/team/app").value()),
+            .max_age = seconds{30}};
+  }
+
+  SystemClock clock_;
+  Metrics metrics_;
+  std::atomic<int> requests_{0};
+  std::unique_ptr<net::Server> server_;
+  std::string host_;
+};
+
+TEST_F(StackTest, ResolvesOverRealSocketsWithAsFewRequestsAsItCan) {
+  const auto resolver = make_resolver(options(), clock_, metrics_, Logger::none()).value();
+  const auto first = resolver->resolve(query("1"), Deadline::after(seconds{10}));
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(first->digest, fake_digest('a'));
+  EXPECT_EQ(first->credential_source, "secret ns/pull");
+  EXPECT_EQ(requests_, 2) << "a challenge and an answer";
+  const auto again = resolver->resolve(query("1"), Deadline::after(seconds{10}));
+  EXPECT_EQ(again->freshness, Resolution::Freshness::kCached);
+  EXPECT_EQ(requests_, 2);
+  const auto missing = resolver->resolve(query("2"), Deadline::after(seconds{10}));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(requests_, 3) << "the challenge is known by now";
+}
+
+TEST_F(StackTest, ManyThreadsShareOneRequest) {
+  const auto resolver = make_resolver(options(), clock_, metrics_, Logger::none()).value();
+  std::atomic<int> good{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 32; ++i) {
+      threads.emplace_back([&] {
+        if (resolver->resolve(query("1"), Deadline::after(seconds{10}))) ++good;
+      });
+    }
+  }
+  EXPECT_EQ(good, 32);
+  EXPECT_EQ(requests_, 2);
+}
+
+TEST_F(StackTest, RefusesInternalAddressesUnlessConfigured) {
+  ResolverOptions strict = options();
+  strict.addresses.allow_loopback = false;
+  const auto resolver = make_resolver(strict, clock_, metrics_, Logger::none()).value();
+  const auto result = resolver->resolve(query("1"), Deadline::after(seconds{10}));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::kForbidden);
+  EXPECT_EQ(requests_, 0);
+}
+
+TEST_F(StackTest, ARegistryThatRefusesConnectionsIsSoonAnsweredForAtOnce) {
+  const auto resolver = make_resolver(options(), clock_, metrics_, Logger::none()).value();
+  server_.reset();
+  for (int i = 0; i < 4; ++i) {
+    const auto result = resolver->resolve(query("1"), Deadline::after(seconds{10}));
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().kind, ErrorKind::kUnavailable) << result.error().message;
+    EXPECT_EQ(result.error().retry_after.has_value(), i == 3) << result.error().message;
+  }
+}
+
+TEST_F(StackTest, RefusesOptionsThatCannotWork) {
+  const auto refused = [&](const ResolverOptions& options) {
+    const auto resolver = make_resolver(options, clock_, metrics_, Logger::none());
+    return !resolver && resolver.error().kind == ErrorKind::kInvalid;
+  };
+  ResolverOptions bad_ca = options();
+  bad_ca.registries[0].ca_pem = "no certificate";
+  EXPECT_TRUE(refused(bad_ca));
+  ResolverOptions bad_cidr = options();
+  bad_cidr.addresses.denied_cidrs = {"10.0.0.0/99"};
+  EXPECT_TRUE(refused(bad_cidr));
+  ResolverOptions no_cache = options();
+  no_cache.cache_entries = 0;
+  EXPECT_TRUE(refused(no_cache));
+}
+
+}  // namespace
+}  // namespace tidemark::registry
