@@ -69,7 +69,7 @@ Commands declare(CLI::App& app, Flags& flags) {
                  "kubeconfig file (default: $KUBECONFIG, the pod's own account, ~/.kube/config)");
   app.add_option("--context", flags.context, "context of the kubeconfig");
   app.add_option("--log-level", flags.log_level, "debug, info, warn, error or off");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is told by parse_options: CLI11 would not name a wrong one
   app.fallthrough();
 
   Commands commands;
@@ -186,6 +186,10 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return Exit{app.exit(error, out, err) == 0 ? kExitOk : kExitUsage};
+  }
+  if (app.get_subcommands().empty()) {
+    err << "a command is required\n" << app.help();
+    return Exit{kExitUsage};
   }
   Options options;
   if (commands.once->parsed()) options.command = Command::kOnce;

@@ -40,7 +40,7 @@ TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
       {{"explain", "web"}, "KIND/NAME"},
       {{"explain", "gizmo/web"}, "gizmo"},
       {{"sweep"}, "sweep"},
-      {{}, "subcommand"},
+      {{}, "command"},
   };
   for (const auto& [arguments, name] : cases) {
     const Parsed parsed = parse(arguments);
