@@ -59,19 +59,31 @@ bool serves(const SecretContent& secret, const std::vector<Certificate>& authori
          });
 }
 
+// The Secret as the rules see it.
+struct View {
+  View(const SecretContent& content, const Policy& policy, WallTime now)
+      : secret(content),
+        authorities(authorities_of(content.ca_bundle, now)),
+        signing(signing_authority(authorities, content.ca_key, now)),
+        usable(serves(content, authorities, policy, now)) {}
+  View(const View&) = delete;  // `signing` points into `authorities`
+  View& operator=(const View&) = delete;
+
+  const SecretContent& secret;
+  const std::vector<Certificate> authorities;
+  const Certificate* const signing;  // nullptr: none can sign
+  const bool usable;                 // the serving certificate
+};
+
 // The last third of its life, as cert-manager does it: 30 days of 90 to notice what goes wrong.
 bool renewal_due(const Certificate& leaf, WallTime now) {
   const auto life = leaf.validity.not_after - leaf.validity.not_before;
   return now >= leaf.validity.not_after - life / 3;
 }
 
-std::optional<SecretChange> plan_change(const Observed& observed, const Policy& policy,
-                                        WallTime now, bool& pending) {
-  const SecretContent secret = observed.secret.value_or(SecretContent{});
-  const std::vector<Certificate> authorities = authorities_of(secret.ca_bundle, now);
-  const Certificate* signing = signing_authority(authorities, secret.ca_key, now);
-  const bool usable = serves(secret, authorities, policy, now);
-
+std::optional<SecretChange> plan_change(const Observed& observed, const View& view,
+                                        const Policy& policy, WallTime now, bool& pending) {
+  const auto& [secret, authorities, signing, usable] = view;
   SecretChange change;
   if (signing == nullptr) {
     change.new_authority = true;
@@ -147,36 +159,33 @@ Status Policy::check() const {
 
 Plan plan(const Observed& observed, const Policy& policy, WallTime now) {
   Plan result;
-  if (observed.secret) {
-    const SecretContent& secret = *observed.secret;
-    const std::vector<Certificate> authorities = authorities_of(secret.ca_bundle, now);
-    const Certificate* signing = signing_authority(authorities, secret.ca_key, now);
-    if (observed.published && signing != nullptr) {
-      std::vector<std::string> bundles;
-      for (const std::string& existing : *observed.published) {
-        bundles.push_back(bundle_for(existing, authorities, *signing, policy, now));
-      }
-      if (bundles != *observed.published) result.publish = std::move(bundles);
+  const SecretContent secret = observed.secret.value_or(SecretContent{});
+  const View view(secret, policy, now);
+  if (observed.published && view.signing != nullptr) {
+    std::vector<std::string> bundles;
+    for (const std::string& existing : *observed.published) {
+      bundles.push_back(bundle_for(existing, view.authorities, *view.signing, policy, now));
     }
-    const auto covered = [&](const std::string& certificate) {
-      return observed.published &&
-             std::ranges::all_of(*observed.published, [&](const std::string& bundle) {
-               return chains_to(certificate, bundle, now);
-             });
-    };
-    if (serves(secret, authorities, policy, now)) {
-      result.covered = covered(secret.certificate);
-      if (observed.loaded != secret.certificate) {
-        // What is served now has no value to the API server, or never had one.
-        const auto chain = parse_certificates(observed.loaded);
-        const bool worthless = chain.empty() || !chain.front().validity.contains(now) ||
-                               (result.covered && !covered(observed.loaded));
-        result.load = worthless || (result.covered && observed.covered_for >= policy.propagation);
-        result.pending = !result.load;
-      }
+    if (bundles != *observed.published) result.publish = std::move(bundles);
+  }
+  const auto covered = [&](const std::string& certificate) {
+    return observed.published &&
+           std::ranges::all_of(*observed.published, [&](const std::string& bundle) {
+             return chains_to(certificate, bundle, now);
+           });
+  };
+  if (view.usable) {
+    result.covered = covered(secret.certificate);
+    if (observed.loaded != secret.certificate) {
+      // What is served now has no value to the API server, or never had one.
+      const auto chain = parse_certificates(observed.loaded);
+      const bool worthless = chain.empty() || !chain.front().validity.contains(now) ||
+                             (result.covered && !covered(observed.loaded));
+      result.load = worthless || (result.covered && observed.covered_for >= policy.propagation);
+      result.pending = !result.load;
     }
   }
-  result.change = plan_change(observed, policy, now, result.pending);
+  result.change = plan_change(observed, view, policy, now, result.pending);
   return result;
 }
 
