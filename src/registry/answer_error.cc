@@ -1,9 +1,10 @@
 #include "registry/answer_error.h"
 
-#include <array>
+#include <algorithm>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 namespace tidemark::registry {
 namespace {
@@ -89,15 +90,6 @@ void remove_all(std::string& text, std::string_view secret) {
   }
 }
 
-// "https://host/path?sig=..." keeps its path and loses its query, which may be a signature.
-void remove_queries(std::string& text) {
-  for (std::size_t at = text.find("://"); at != std::string::npos; at = text.find("://", at + 3)) {
-    const std::size_t end = std::min(text.find_first_of(" \t\"'<>", at), text.size());
-    const std::size_t query = text.find('?', at);
-    if (query < end) text.replace(query, end - query, "?***");
-  }
-}
-
 std::string redacted(std::string text, const Credential& credential,
                      std::string_view authorization) {
   const std::string_view sent = authorization.substr(
@@ -107,7 +99,7 @@ std::string redacted(std::string text, const Credential& credential,
         std::string_view(credential.registry_token), sent}) {
     remove_all(text, secret);
   }
-  remove_queries(text);
+  text = without_queries(std::move(text));
   for (char& c : text) {
     if (c < ' ' || c > '~') c = ' ';
   }
@@ -119,6 +111,16 @@ std::string redacted(std::string text, const Credential& credential,
 }
 
 }  // namespace
+
+std::string without_queries(std::string text) {
+  for (std::size_t at = text.find("://"); at != std::string::npos; at = text.find("://", at + 3)) {
+    std::size_t end = std::min(text.find_first_of(" \t\"'<>", at), text.size());
+    if (text[end - 1] == ':') --end;  // "HEAD https://...: timed out"
+    const std::size_t query = text.find('?', at);
+    if (query < end) text.replace(query, end - query, "?***");
+  }
+  return text;
+}
 
 Error answer_error(const net::Response& response, WallTime now, const Credential& credential,
                    std::string_view authorization) {

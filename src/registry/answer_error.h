@@ -21,6 +21,9 @@ namespace tidemark::registry {
 // distribution-spec names no bound; every registry's errors fit in a fraction of this.
 inline constexpr std::size_t kMaxErrorBodyBytes = std::size_t{64} * 1024;
 
+// `text` with the query of every URL in it left out: it may be a signature, and names no cause.
+std::string without_queries(std::string text);
+
 // `authorization`: the header that was sent, "" for none.
 Error answer_error(const net::Response& response, WallTime now, const Credential& credential,
                    std::string_view authorization);

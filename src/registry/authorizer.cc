@@ -25,6 +25,14 @@ std::unexpected<Error> unauthorized(std::string message) {
       Error{.kind = ErrorKind::kUnauthorized, .message = std::move(message), .http_status = 401});
 }
 
+bool has_password(const Credential& credential) {
+  return !credential.username.empty() || !credential.password.empty();
+}
+
+bool is_refusal(const Error& error) {
+  return error.kind == ErrorKind::kUnauthorized || error.kind == ErrorKind::kForbidden;
+}
+
 // Errors after which asking the registry itself may still help: its token server may have moved.
 bool may_have_moved(const Error& error) {
   return error.kind == ErrorKind::kInvalid || error.kind == ErrorKind::kUnavailable ||
@@ -43,7 +51,13 @@ Result<Authorization> Authorizer::before(const Question& question) {
   }
   const std::optional<Known> known = recall(question.reference);
   if (!known) return Authorization{};
+  // A registry may serve some repositories to everybody and ask for credentials for others, so who
+  // has none asks the registry itself.
+  if (!known->bearer && !has_password(credential)) return Authorization{};
   auto authorization = authorize(question, *known, {});
+  if (!authorization && credential.anonymous() && is_refusal(authorization.error())) {
+    return Authorization{};
+  }
   if (!authorization && may_have_moved(authorization.error())) {
     forget(question.reference);
     return Authorization{};
@@ -98,7 +112,7 @@ Result<Authorization> Authorizer::authorize(const Question& question, const Know
                                             std::string_view rejected) {
   const Credential& credential = question.credential;
   if (!known.bearer) {
-    if (credential.username.empty() && credential.password.empty()) {
+    if (!has_password(credential)) {
       return unauthorized("unauthorized (401): the registry asks for a user name and password");
     }
     return Authorization{.header = basic_authorization(credential), .final = true};

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "registry/answer_error.h"
+
 namespace tidemark::registry {
 namespace {
 
@@ -37,7 +39,11 @@ Result<Answer> Exchange::send(std::string_view registry, Operation operation, ne
     }
     auto response = endpoints_.client_for(request.url).send(request, whole, stop);
     metrics_.count_request(registry, operation, outcome_of(response));
-    if (!response) return fail(response.error());
+    if (!response) {
+      // The client names the URL, which after a redirect may hold a signature.
+      response.error().message = without_queries(std::move(response.error().message));
+      return fail(std::move(response.error()));
+    }
 
     const std::string* location = is_redirect(response->status) && request.method != "POST"
                                       ? net::find_header(response->headers, "Location")

@@ -229,6 +229,34 @@ TEST_F(HeadResolverTest, AnswersABasicChallengeAndRemembersIt) {
   EXPECT_EQ(anonymous.error().kind, ErrorKind::kUnauthorized);
 }
 
+TEST_F(HeadResolverTest, AnonymousCallersAskWhereOthersNeedCredentials) {
+  // Learnt from a private repository.
+  http_->push("HEAD", kUrl, challenge("Basic realm=x"));
+  http_->push("HEAD", kUrl, manifest(fake_digest('a')));
+  ASSERT_TRUE(resolve("r.test/app:1", {kAlice}));
+  // A public one on the same registry.
+  http_->push("HEAD", "https://r.test/v2/public/manifests/1", manifest(fake_digest('b')));
+  EXPECT_TRUE(resolve("r.test/public:1"));
+
+  http_->push("HEAD", "https://s.test/v2/app/manifests/1",
+              challenge(R"(Bearer realm="https://s.test/t")"));
+  serve_token("https://s.test/t?scope=repository%3Aapp%3Apull", "t");
+  http_->push("HEAD", "https://s.test/v2/app/manifests/1", manifest(fake_digest('a')));
+  ASSERT_TRUE(resolve("s.test/app:1", {kAlice}));
+  http_->push("GET", "https://s.test/t?scope=repository%3Apublic%3Apull", reply(401));
+  http_->push("HEAD", "https://s.test/v2/public/manifests/1", manifest(fake_digest('b')));
+  EXPECT_TRUE(resolve("s.test/public:1"));
+  EXPECT_TRUE(http_->unexpected().empty());
+}
+
+TEST_F(HeadResolverTest, SignedUrlsStayOutOfMessages) {
+  http_->push("HEAD", kUrl, reply(307, {}, {{"Location", "https://cdn.test/b?X-Sig=secret"}}));
+  http_->push("HEAD", "https://cdn.test/b?X-Sig=secret",
+              fail(ErrorKind::kTimeout, "HEAD https://cdn.test/b?X-Sig=secret: timed out"));
+  EXPECT_EQ(resolve("r.test/app:1").error().message,
+            "r.test/app:1: HEAD https://cdn.test/b?***: timed out");
+}
+
 TEST_F(HeadResolverTest, PrefersBearerWhereBothAreOffered) {
   http_->push("HEAD", kUrl,
               challenge(R"(Basic realm="x", Bearer realm="https://r.test/token",service="s")"));
