@@ -341,5 +341,44 @@ TEST(BareTemplate, RefusesWhatIsNotJson) {
   EXPECT_EQ(large.error().kind, ErrorKind::kTooLarge);
 }
 
+// Bytes changed, cut out and doubled at random: an answer or kInvalid, never anything else.
+TEST(BareTemplate, SurvivesMutilatedObjects) {
+  std::mt19937 random(7);  // NOLINT(cert-msc51-cpp)
+  const std::string good = read_workload("deployment");
+  const auto below = [&](std::size_t bound) {
+    return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random);
+  };
+  const std::string_view pieces[] = {"{", "}",  "[",    "]",     "\"",   ",",
+                                     ":", "\\", "null", "\\u00", "\xff", "1e9"};
+  int refused = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::string text = good;
+    for (std::size_t i = 0, n = 1 + below(4); i < n; ++i) {
+      const std::size_t at = below(text.size());
+      switch (below(3)) {
+        case 0:
+          text.replace(at, 1, pieces[below(std::size(pieces))]);
+          break;
+        case 1:
+          text.erase(at, 1 + below(40));
+          break;
+        default:
+          text.insert(at, text.substr(below(text.size()), 1 + below(200)));
+          break;
+      }
+    }
+    const auto object = parse_object(text, kind_of("deployment"));
+    const auto answer = same_bare_template(good, text, kind_of("deployment"), {});
+    if (!object) {
+      EXPECT_EQ(object.error().kind, ErrorKind::kInvalid);
+      ++refused;
+    }
+    if (!answer) {
+      EXPECT_EQ(answer.error().kind, ErrorKind::kInvalid);
+    }
+  }
+  EXPECT_GT(refused, 1000);
+}
+
 }  // namespace
 }  // namespace tidemark::workload
