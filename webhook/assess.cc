@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "workload/annotations.h"
@@ -92,19 +93,17 @@ SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_
     }
   }
 
-  // A digest that the owner wrote himself over an image that was not pinned, though it is the
-  // stamped one, is his own: in annotate mode nothing of ours can have put it there.
-  const bool may_be_ours =
-      pin_mode || plan.old_pinned || plan.submitted_stamp != plan.old_stamp || !plan.old_stamp;
-  if (may_be_ours) {
-    for (const auto& stamp : {plan.old_stamp, plan.submitted_stamp}) {
-      if (!stamp) continue;
-      if (auto unpinned = workload::unpinned_image(slot.image, *stamp)) {
-        plan.written = std::move(*unpinned);
-        break;
-      }
-    }
+  // The stamped digest, written over an image that was not pinned: in annotate mode nothing of ours
+  // can have put it there, it is the owner's own.
+  const bool old_may_pin = plan.old_stamp && (pin_mode || plan.old_pinned);
+  const bool submitted_may_pin = plan.submitted_stamp && plan.submitted_stamp != plan.old_stamp;
+  auto unpinned =
+      old_may_pin ? workload::unpinned_image(slot.image, *plan.old_stamp) : std::nullopt;
+  if (!unpinned && submitted_may_pin) {
+    unpinned = workload::unpinned_image(slot.image, *plan.submitted_stamp);
+    plan.pinned_by_submitted = unpinned.has_value();
   }
+  if (unpinned) plan.written = std::move(*unpinned);
   plan.same_reference = old_slot != nullptr && same_reference(plan, old_written);
   SlotImage image = workload::read_slot_image(plan.written);
   if (image.kind == SlotImage::Kind::kTag) {
@@ -123,6 +122,18 @@ bool owner_pinned(const SlotPlan& plan) {
          workload::unpinned_image(plan.slot.image, *plan.old_stamp).has_value();
 }
 
+// The submitted object; pins that only its own stamps explain (a first invocation that rolled back,
+// a revision that was pinned) give way to what the comparison can match.
+std::string without_submitted_pins(const Review& review, const std::vector<SlotPlan>& slots) {
+  auto object = nlohmann::json::parse(review.object_json, nullptr, /*allow_exceptions=*/false);
+  for (const SlotPlan& plan : slots) {
+    const nlohmann::json::json_pointer pointer(plan.slot.image_pointer);
+    if (!plan.pinned_by_submitted || !object.contains(pointer)) continue;
+    object[pointer] = plan.same_reference ? plan.old_image : plan.written;
+  }
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 Result<bool> template_edited(const Review& review, const Stamps& old_stamps,
                              const std::vector<SlotPlan>& slots) {
   if (!review.old_object) return true;  // CREATE
@@ -130,8 +141,13 @@ Result<bool> template_edited(const Review& review, const Stamps& old_stamps,
   // nothing of the others, and step_of() sees it by the reference.
   if (review.kind->template_immutable) return false;
   if (std::ranges::any_of(slots, owner_pinned)) return true;
-  const auto same = workload::same_bare_template(review.old_object_json, review.object_json,
-                                                 *review.kind, old_stamps);
+  std::string_view submitted = review.object_json;
+  std::string rewritten;
+  if (std::ranges::any_of(slots, &SlotPlan::pinned_by_submitted)) {
+    submitted = rewritten = without_submitted_pins(review, slots);
+  }
+  const auto same =
+      workload::same_bare_template(review.old_object_json, submitted, *review.kind, old_stamps);
   if (!same) return fail(same.error());
   return !*same;
 }
@@ -158,7 +174,8 @@ bool all_stamps_gone(const Review& review, const Stamps& old_stamps) {
 
 std::optional<std::string_view> pass_reason(const Review& review, std::string_view sweeper_user) {
   if (!review.object) return "not a template that is stamped";
-  if (review.user == sweeper_user || review.field_manager == kOwnFieldManager) {
+  const bool sweeper = !sweeper_user.empty() && review.user == sweeper_user;
+  if (sweeper || review.field_manager == kOwnFieldManager) {
     return "written by Tidemark";
   }
   const bool made =

@@ -27,7 +27,7 @@ namespace tidemark::webhook {
 inline constexpr std::string_view kOwnFieldManager = "tidemark";
 
 // Why a request passes without any change; nullopt: it goes through the stages that follow.
-// `sweeper_user`: the user name under which the sweeper writes.
+// `sweeper_user`: the user name under which the sweeper writes, "" for none.
 std::optional<std::string_view> pass_reason(const Review& review, std::string_view sweeper_user);
 
 enum class Step {
@@ -50,6 +50,7 @@ struct SlotPlan {
   bool old_pinned = false;                        // old_image is a pin of ours
   bool same_reference = false;                    // as the old object's slot
   std::optional<workload::Stamp> submitted_stamp = {};
+  bool pinned_by_submitted = false;  // the image is a pin that only this stamp explains
 
   bool held = false;  // rule 4: keeps its stamp unless the tag moved on
   std::optional<workload::Stamp> rollback_to =

@@ -102,8 +102,10 @@ class Decider {
   }
 
   void write_warnings() {
-    for (const std::string& problem : assessment_.problems) {
-      decision_.warnings.push_back("tidemark: " + problem);
+    if (assessment_.edited) {
+      for (const std::string& problem : assessment_.problems) {
+        decision_.warnings.push_back("tidemark: " + problem);
+      }
     }
     if (assessment_.all_stamps_gone && !assessment_.undo) {
       decision_.warnings.emplace_back(

@@ -48,14 +48,9 @@ error_code read_raw(ondemand::value value, std::string_view& into) {
   return object.raw_json().get(into);
 }
 
-// Calls `field` with every key and value of an object; null counts as an object without fields.
+// Calls `field` with every key and value of an object.
 template <typename Field>
-error_code for_each_field(ondemand::value value, const Field& field) {
-  bool null = false;
-  if (const auto error = value.is_null().get(null)) return error;
-  if (null) return simdjson::SUCCESS;
-  ondemand::object object;
-  if (const auto error = value.get_object().get(object)) return error;
+error_code for_each_field(ondemand::object object, const Field& field) {
   for (auto entry : object) {
     std::string_view key;
     if (const auto error = entry.unescaped_key().get(key)) return error;
@@ -64,6 +59,17 @@ error_code for_each_field(ondemand::value value, const Field& field) {
     if (const auto error = field(name, entry.value())) return error;
   }
   return simdjson::SUCCESS;
+}
+
+// null counts as an object without fields.
+template <typename Field>
+error_code for_each_field(ondemand::value value, const Field& field) {
+  bool null = false;
+  if (const auto error = value.is_null().get(null)) return error;
+  if (null) return simdjson::SUCCESS;
+  ondemand::object object;
+  if (const auto error = value.get_object().get(object)) return error;
+  return for_each_field(object, field);
 }
 
 error_code read_request(ondemand::value request, Fields& fields) {
@@ -104,8 +110,8 @@ error_code read_review(const simdjson::padded_string& copy, Fields& fields) {
   ondemand::parser parser;
   ondemand::document document;
   if (const auto error = parser.iterate(copy).get(document)) return error;
-  ondemand::value root;
-  if (const auto error = document.get_value().get(root)) return error;
+  ondemand::object root;
+  if (const auto error = document.get_object().get(root)) return error;
   const auto error = for_each_field(root, [&](const std::string& key, ondemand::value value) {
     if (key == "apiVersion") return read_string(value, fields.api_version);
     if (key == "kind") return read_string(value, fields.review_kind);

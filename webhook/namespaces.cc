@@ -49,7 +49,9 @@ workload::NamespaceMeta Namespaces::get(const std::string& name, Deadline deadli
     failures_.add();
     log_.warn("cannot read namespace, its settings do not apply",
               {{"namespace", name}, {"cause", meta.error().message}});
-    return {};
+    // What a retry would not mend (missing rights) is not asked for by every admission.
+    if (meta.error().retryable()) return {};
+    meta = workload::NamespaceMeta{};
   }
   cache_.put(name, std::make_shared<const workload::NamespaceMeta>(*meta));
   return *std::move(meta);

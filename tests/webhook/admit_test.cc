@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <latch>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -135,27 +137,22 @@ TEST_F(AdmitTest, AsksForAllReferencesAtOnce) {
 
 TEST_F(AdmitTest, AnswersAtTheDeadlineWhateverTheRegistryDoes) {
   options_.deadline = 50ms;
-  std::mutex mutex;
-  std::condition_variable released;
-  bool release = false;
+  const auto release = std::make_shared<std::latch>(1);
   resolver_.serve("registry.test/a:1", fake_digest('a'));
   resolver_.answer("registry.test/hangs:1",
-                   [&](const registry::Query&, Deadline,
-                       const std::stop_token&) -> Result<registry::Resolution> {
-                     std::unique_lock lock(mutex);  // heeds neither deadline nor stop
-                     released.wait(lock, [&] { return release; });
+                   [release](const registry::Query&, Deadline,
+                             const std::stop_token&) -> Result<registry::Resolution> {
+                     release->wait();  // heeds neither deadline nor stop
                      return tidemark::fail(ErrorKind::kTimeout, "late");
                    });
   const auto begin = std::chrono::steady_clock::now();
   const json response =
       admit(create_review(deployment({"registry.test/a:1", "registry.test/hangs:1"})));
+  release->count_down();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
   EXPECT_EQ(response["allowed"], true);
   EXPECT_EQ(response["warnings"],
             json({"tidemark: container \"c1\": registry.test/hangs:1 not stamped: timed out"}));
-  const std::lock_guard lock(mutex);
-  release = true;
-  released.notify_all();
 }
 
 TEST_F(AdmitTest, RequireTurnsAFailureIntoADenial) {

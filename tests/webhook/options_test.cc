@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -16,9 +17,10 @@ using ::testing::HasSubstr;
 
 std::optional<std::string> no_environment(const std::string&) { return std::nullopt; }
 
-std::variant<Options, Stop> parse(std::vector<const char*> arguments) {
-  arguments.insert(arguments.begin(), "tidemark-webhook");
-  return parse_options(arguments, no_environment);
+std::variant<Options, Stop> parse(const std::vector<const char*>& arguments) {
+  std::vector<const char*> all(arguments.size() + 1, "tidemark-webhook");
+  std::ranges::copy(arguments, all.begin() + 1);
+  return parse_options(all, no_environment);
 }
 
 class ConfigFile {

@@ -68,7 +68,8 @@ struct Setting {
 
 Setting read_setting(const json& file) {
   Setting setting;
-  for (const auto& [reference, answer] : file.value("answers", json::object()).items()) {
+  const json answers = file.value("answers", json::object());
+  for (const auto& [reference, answer] : answers.items()) {
     if (answer.is_string()) {
       setting.answers.emplace(reference, image::Digest::parse(answer.get<std::string>()).value());
     } else {
@@ -148,7 +149,7 @@ TEST_P(ReviewCase, SecondInvocationGivesTheSameObject) {
 TEST_P(ReviewCase, WritingTheStoredObjectAgainChangesNothing) {
   const Decision first = decide_review(body_, setting_);
   json next = patched(body_, first);
-  if (first.denial || !next["request"].contains("object")) return;
+  if (first.denial || !next["request"]["object"].is_object()) return;
   json& request = next["request"];
   request["oldObject"] = request["object"];
   request["operation"] = "UPDATE";
