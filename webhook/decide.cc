@@ -149,7 +149,8 @@ class Decider {
     } else if (decision_.patch.empty()) {
       decision_.outcome = Outcome::kUntouched;
     } else {
-      decision_.outcome = assessment_.edited ? Outcome::kStamped : Outcome::kCarried;
+      const bool renewed = assessment_.edited || !decision_.changes.empty();
+      decision_.outcome = renewed ? Outcome::kStamped : Outcome::kCarried;
     }
   }
 
@@ -195,7 +196,7 @@ class Decider {
         found == answers_.end() ? fail(ErrorKind::kInternal, "not asked") : found->second;
     if (!plan.same_reference) held_.erase(plan.slot.id());
     if (plan.rollback_to) return roll_back(plan, answer);
-    if (plan.held && hold_stands(plan, answer)) return keep(plan);
+    if (plan.held && hold_stands(plan, answer)) return keep(plan, answer);
     if (!answer) return failed(plan, answer.error());
     if (plan.held) held_.erase(plan.slot.id());
     return stamped(plan, *answer,
@@ -208,7 +209,12 @@ class Decider {
            workload::is_held(held_, plan.slot.id(), *answer);
   }
 
-  static SlotResult keep(const SlotPlan& plan) {
+  SlotResult keep(const SlotPlan& plan, const Result<image::Digest>& answer) {
+    if (!plan.old_pinned && answer && *answer != plan.old_stamp->digest()) {
+      decision_.warnings.push_back(
+          warning_for(plan, "held at " + short_form(plan.old_stamp->digest()) +
+                                " but not pinned: new pods may run " + short_form(*answer)));
+    }
     return {.image = plan.old_pinned ? plan.old_image : plan.written, .stamp = plan.old_stamp};
   }
 
