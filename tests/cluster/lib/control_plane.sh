@@ -30,7 +30,7 @@ start_apiserver() {
     --service-account-issuer https://kubernetes.default.svc.cluster.local \
     --service-account-key-file "$pki/service-accounts.pub" \
     --service-account-signing-key-file "$pki/service-accounts.key" \
-    --service-cluster-ip-range "$kServiceRange" \
+    --service-cluster-ip-range "$kServiceRange" --feature-gates ImageVolume=true \
     --authorization-mode Node,RBAC --enable-aggregator-routing=true --allow-privileged=true --profiling=false
 }
 
