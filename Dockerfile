@@ -12,7 +12,10 @@ RUN sed -i 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.s
  && apt-get update -q \
  && apt-get install -y -q --no-install-recommends \
       ca-certificates ccache cmake dpkg-dev g++ meson ninja-build pkgconf \
-      libcli11-dev libfmt-dev libsimdjson-dev libspdlog-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev
+      libcli11-dev libfmt-dev libsimdjson-dev libspdlog-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev \
+      zlib1g-dev libzstd-dev \
+ # simdjson's static library has another name than the one its pkg-config file tells the linker.
+ && ln -s libsimdjson_static.a "/usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)/libsimdjson.a"
 # Debian has these two as shared libraries only: its own sources, compiled here without the parts Tidemark does not use.
 # Of prometheus-cpp the archive alone: its packaging is about shared libraries and is not used here.
 WORKDIR /usr/src
@@ -32,11 +35,12 @@ RUN apt-get source -q cpp-httplib \
 FROM deps AS build
 WORKDIR /src
 COPY . .
-# Sections and link-time optimisation let the linker drop what no program reaches.
+# Sections and link-time optimisation let the linker drop what no program reaches. Debian 13's OpenSSL deprecates functions
+# that Debian 12's has no others for: told, but no error here.
 RUN --mount=type=cache,target=/root/.cache/ccache \
     PKG_CONFIG_PATH=/usr/local/lib/pkgconfig meson setup /build --prefix=/usr \
       --buildtype=release -Doptimization=2 -Db_lto=true -Dstatic_image=true -Dtests=false \
-      -Dcpp_args='-ffunction-sections -fdata-sections' -Dcpp_link_args='-Wl,--gc-sections' \
+      -Dcpp_args='-ffunction-sections -fdata-sections -Wno-error=deprecated-declarations' -Dcpp_link_args='-Wl,--gc-sections' \
  && ninja -j "$(nproc)" -C /build tidemark/tidemark
 RUN mkdir -p /image/etc/ssl/certs \
  && strip -o /image/tidemark /build/tidemark/tidemark \
@@ -49,5 +53,7 @@ RUN mkdir -p /image/etc/ssl/certs \
 
 FROM scratch
 COPY --from=build /image/ /
+# The static OpenSSL looks for authorities where Debian has them by packages that are not here.
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
 ENTRYPOINT ["/tidemark"]
