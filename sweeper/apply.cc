@@ -6,6 +6,7 @@
 
 #include "base/shutdown.h"
 #include "sweeper/roll_patch.h"
+#include "workload/annotations.h"
 #include "workload/object.h"
 #include "workload/stamp.h"
 
@@ -81,8 +82,9 @@ class Roll {
 
  private:
   std::optional<RollOutcome> send(const std::string& patch) {
-    const auto stored = api_.patch(path_, patch, {.field_manager = std::string(kSweeperName)},
-                                   Deadline::after(options_.request), stop_);
+    const auto stored =
+        api_.patch(path_, patch, {.field_manager = std::string(workload::kStampWriter)},
+                   Deadline::after(options_.request), stop_);
     if (!stored) {
       // Its effect is unknown where the answer was lost; the next read tells.
       sent_ = true;

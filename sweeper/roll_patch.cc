@@ -101,7 +101,7 @@ std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTi
                        .from = slot.from->str(),
                        .to = new_stamp(slot).str(),
                        .why = std::string(workload::kWhyMoved),
-                       .by = std::string(kSweeperName)});
+                       .by = std::string(workload::kStampWriter)});
   }
   return entries;
 }

@@ -18,9 +18,6 @@
 
 namespace tidemark::sweeper {
 
-// Field manager of the patches, and `by` of the history entries.
-inline constexpr std::string_view kSweeperName = "tidemark-sweeper";
-
 // `object`: what `plan` was made from. The slots of `plan` with Verdict::kRoll are rolled.
 workload::JsonPatch make_roll_patch(const workload::Object& object, const WorkloadPlan& plan,
                                     WallTime now);

@@ -175,7 +175,7 @@ bool all_stamps_gone(const Review& review, const Stamps& old_stamps) {
 std::optional<std::string_view> pass_reason(const Review& review, std::string_view sweeper_user) {
   if (!review.object) return "not a template that is stamped";
   const bool sweeper = !sweeper_user.empty() && review.user == sweeper_user;
-  if (sweeper || review.field_manager == kOwnFieldManager) {
+  if (sweeper || review.field_manager == workload::kStampWriter) {
     return "written by Tidemark";
   }
   const bool made =

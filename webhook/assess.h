@@ -23,9 +23,6 @@
 
 namespace tidemark::webhook {
 
-// What Tidemark's own writers call themselves: their writes are never mutated.
-inline constexpr std::string_view kOwnFieldManager = "tidemark";
-
 // Why a request passes without any change; nullopt: it goes through the stages that follow.
 // `sweeper_user`: the user name under which the sweeper writes, "" for none.
 std::optional<std::string_view> pass_reason(const Review& review, std::string_view sweeper_user);

@@ -3,8 +3,9 @@
 // Purpose: every setting of a program has its default, its name and its check here. Flags override
 // it (webhook/options, sweeper/options); ${ENV} is substituted (an unset variable is an error, $${
 // stands for ${); an unknown or repeated key is an error that names file, line and key.
-// Thread-safety: values. Errors: kInvalid ("config.yaml:12: unknown key \"registrys\" (known: ..."),
-// kNotFound for a file that cannot be opened, kTooLarge past 1 MiB. Keys and bounds: README.md.
+// Thread-safety: values. Errors: kInvalid ("config.yaml:12: unknown key \"registrys\" (known:
+// ..."), kNotFound for a file that cannot be opened, kTooLarge past 1 MiB. Keys and bounds:
+// README.md.
 #pragma once
 
 #include <chrono>

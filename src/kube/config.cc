@@ -58,7 +58,7 @@ std::string trimmed(const std::string& text) {
 struct Entry {
   YAML::Node body;
   fs::path file;
-  std::string where;  // "/home/a/.kube/config: users[admin]"
+  std::string where;  // "~/.kube/config: users[admin]"
 };
 
 struct Merged {

@@ -262,7 +262,9 @@ Status Connection::connect_tls(const std::shared_ptr<ssl_ctx_st>& context, const
   if (is_ip_address(name)) {
     set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) == 1;
   } else {
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    // Only subject alternative names count, never the common name (RFC 6125, 6.4.4; as Go).
+    SSL_set_hostflags(ssl,
+                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     // The macro SSL_set_tlsext_host_name casts its const away in the old style.
     set = !name.empty() && SSL_set1_host(ssl, name.c_str()) == 1 &&
           SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,

@@ -35,6 +35,10 @@ inline constexpr std::string_view kWindowKey = "tidemark.dev/window";
 inline constexpr std::string_view kCooldownKey = "tidemark.dev/cooldown";
 inline constexpr std::string_view kIgnoreContainersKey = "tidemark.dev/ignore-containers";
 
+// The fieldManager of Tidemark's own writers of stamps: admission leaves their writes as they are,
+// whoever's account they run under. Who may patch a workload could write its stamps in other ways.
+inline constexpr std::string_view kStampWriter = "tidemark-sweeper";
+
 // Kubernetes' bound on the keys and values of one object's annotations together
 // (k8s.io/apimachinery pkg/api/validation TotalAnnotationSizeLimitB).
 inline constexpr std::size_t kMaxAnnotationsBytes = std::size_t{256} * 1024;

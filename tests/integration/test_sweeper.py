@@ -189,3 +189,10 @@ def test_killing_the_sweeper_between_any_two_requests_repeats_and_loses_nothing(
         moment += 1
         assert moment < 200, "the pass never ends"
     assert moment >= 10, f"only {moment} moments: the proxies did not see the sweeper's requests"
+
+
+def test_a_pass_under_a_persons_own_account_rolls_too(kubectl, cluster, ns, registry, sweeper):
+    reference, _, second = moved_app(kubectl, registry, ns)
+    sweeper.once("-n", ns, kubeconfig=cluster.kubeconfig)
+    assert kubectl.stamps("deployment", "web", ns) == {STAMP: f"{reference}@{second}"}
+    assert reasons(kubectl, "deployment", "web", ns) == ["moved", "created"]

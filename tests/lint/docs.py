@@ -7,6 +7,10 @@ CODE = re.compile(r"`([^`\n]+)`|\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PATHLIKE = re.compile(r"^(?:\.{1,2}/)?[\w.@+-]+(?:/[\w.@+{},*-]+)*/?$")
 
 
+# Files of others that documents speak of.
+NOT_OURS = {"httplib.h", "config.yaml"}
+
+
 def paths(root, files):
     tops = {p.name for p in root.iterdir()} | {p.name for p in (root / "src").iterdir()}
     findings = []
@@ -26,8 +30,8 @@ def paths(root, files):
                 if not PATHLIKE.match(text) or any(c in text for c in "*{"):
                     continue
                 first = text.lstrip("./").split("/")[0]
-                looks_ours = link or ("/" in text and first in tops) or re.search(
-                    r"\.(?:h|cc|py|sh|md|yaml|build)$", text)
+                looks_ours = link or ("/" in text and first in tops) or (
+                    text not in NOT_OURS and re.search(r"\.(?:h|cc|py|sh|md|yaml|build)$", text))
                 if not looks_ours or text.startswith("build/"):
                     continue
                 places = (document.parent, root, root / "src")

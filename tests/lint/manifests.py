@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 from tools import cache_dir
@@ -24,8 +25,7 @@ def generated(root, _files):
 def schemas(root):
     """kubeconform's schemas, made from the OpenAPI document that Kubernetes' own module ships."""
     tools = root / "tests/cluster/tools/kubernetes"
-    version = next(line.split()[1] for line in (tools / "go.mod").read_text().splitlines()
-                   if line.split()[:1] == ["k8s.io/kubernetes"] or line.strip().startswith("k8s.io/kubernetes "))
+    version = re.search(r"k8s\.io/kubernetes (v\S+)", (tools / "go.mod").read_text()).group(1)
     place = cache_dir() / "schemas" / version
     if (place / "complete").exists():
         return place

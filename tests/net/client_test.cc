@@ -616,6 +616,9 @@ TEST_F(ClientTls, ATrustedServerAnswersOverOneConnection) {
 TEST_F(ClientTls, TheNameInTheCertificateMustBeTheHost) {
   EXPECT_EQ(fetch_from({.dns_names = {"localhost"}, .ip_addresses = {}}, "localhost"), "200 ok");
   EXPECT_EQ(fetch_from({.dns_names = {"other.example"}, .ip_addresses = {}}, "localhost"), "tls");
+  EXPECT_EQ(
+      fetch_from({.common_name = "localhost", .dns_names = {}, .ip_addresses = {}}, "localhost"),
+      "tls");
 }
 
 TEST_F(ClientTls, AnAddressMustStandInTheCertificateAsAnAddress) {
