@@ -1,21 +1,28 @@
 # Builds the tree with meson.
 # shellcheck shell=bash disable=SC2154
 
-# build_dir DIRECTORY [MESON OPTION...]: configures $top/DIRECTORY if it is not yet, and builds it.
-build_dir() {
-  local dir=$1
+# configure DIRECTORY [MESON OPTION...]: sets $top/DIRECTORY up if it is not yet.
+configure() {
+  local dir=$1 log
   shift
-  if [[ ! -e $top/$dir/build.ninja ]]; then
-    say "  configuring $dir"
-    local log
-    log=$(meson setup "$top/$dir" "$top" "$@" 2>&1) || {
-      say "$log"
-      die "meson setup $dir failed"
-    }
-  fi
-  say "  building $dir ($(nproc) jobs)"
-  # ninja's own progress goes to stderr: what a caller prints stays clean.
-  NINJA_STATUS='  [%f/%t %es] ' ninja -j "$(nproc)" -C "$top/$dir" >&2
+  [[ ! -e $top/$dir/build.ninja ]] || return 0
+  say "  configuring $dir"
+  log=$(meson setup "$top/$dir" "$top" "$@" 2>&1) || {
+    say "$log"
+    die "meson setup $dir failed"
+  }
 }
 
-build_release() { build_dir build --buildtype=release; }
+# compile DIRECTORY [TARGET...]: all of it if no target is named. Its progress goes to stderr.
+compile() {
+  local dir=$1
+  shift
+  say "  building $dir ($(nproc) jobs)"
+  NINJA_STATUS='  [%f/%t %es] ' ninja -j "$(nproc)" -C "$top/$dir" "$@" >&2
+}
+
+# build_programs: what a user runs, without the tests.
+build_programs() {
+  configure build --buildtype=release
+  compile build webhook/tidemark-webhook sweeper/tidemark-sweeper tidemark/tidemark
+}

@@ -46,7 +46,7 @@ step() { say "" && say "[$1/5] $2"; }
 demo_own_cluster() {
   step 1 "packages, Tidemark, and a Kubernetes of one node"
   deps_install build cluster
-  build_release
+  build_programs
   if [[ $(id -u) != 0 ]]; then
     command -v sudo >/dev/null || die "the demo starts a cluster and needs root; or use --context with one you have"
     say "the one-node cluster needs root: going on with sudo"

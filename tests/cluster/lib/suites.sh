@@ -37,18 +37,21 @@ meson_suite() {
 }
 
 suite_unit() {
-  build_release || return 1
+  configure build --buildtype=release
+  compile build || return 1
   meson_suite build unit
 }
 
 suite_asan() {
-  build_dir build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false || return 1
+  configure build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+  compile build-asan || return 1
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     meson_suite build-asan unit
 }
 
 suite_tsan() {
-  build_dir build-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false || return 1
+  configure build-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
+  compile build-tsan || return 1
   # ThreadSanitizer's memory map does not bear the address randomisation of newer kernels.
   TSAN_OPTIONS=halt_on_error=1 meson_suite build-tsan unit setarch "$(uname -m)" --addr-no-randomize
 }
@@ -58,7 +61,8 @@ suite_fuzz() {
   local clang
   clang=$(compgen -c clang++- | sort -t- -k2 -n | tail -n 1) || clang=
   [[ -n $clang ]] || { skip "no clang++ (libFuzzer comes with it)" && return; }
-  CXX=$clang build_dir build-fuzz --buildtype=debugoptimized -Dfuzzers=true -Db_lundef=false || return 1
+  CXX=$clang configure build-fuzz --buildtype=debugoptimized -Dfuzzers=true -Db_lundef=false
+  compile build-fuzz || return 1
   meson_suite build-fuzz fuzz
 }
 
@@ -84,7 +88,7 @@ pytest_suite() {
 suite_integration() {
   [[ $(id -u) == 0 ]] || { skip "it needs root for the network namespace of its API server" && return; }
   deps_install cluster
-  build_release || return 1
+  build_programs || return 1
   pytest_suite integration
 }
 
@@ -92,7 +96,7 @@ suite_cluster() {
   [[ $(id -u) == 0 ]] || { skip "it needs root for the node" && return; }
   grep -Eq ' cgroup2? .*\brw\b' /proc/self/mounts || { skip "no writable cgroups for the kubelet" && return; }
   deps_install cluster
-  build_release || return 1
+  build_programs || return 1
   pytest_suite cluster
 }
 
