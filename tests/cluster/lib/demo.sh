@@ -185,7 +185,7 @@ demo_roll() {
   }
   roll_seconds=$(seconds_since "$pushed")
   "${kube[@]}" --namespace "$kDemoNamespace" rollout status deployment/app --timeout 60s >&2
-  say "  the pod's imageID: $(demo_get pods -l app=app -o 'jsonpath={.items[*].status.containerStatuses[0].imageID}')"
+  say "  the pod's imageID: $(demo_get pods -l app=app --sort-by .metadata.creationTimestamp -o 'jsonpath={.items[-1:].status.containerStatuses[0].imageID}')"
   "${kube[@]}" --namespace "$kDemoNamespace" rollout history deployment/app | sed 's/^/  /' >&2
   say "  tidemark.dev/history:"
   demo_get deployment app -o 'jsonpath={.metadata.annotations.tidemark\.dev/history}' | jq_or_cat | sed 's/^/    /' >&2
