@@ -89,7 +89,7 @@ bool same_credentials(const std::vector<registry::Credential>& a,
 }
 
 // The resolver's message begins with the reference, which a warning has named already.
-std::string without_reference(std::string message, const std::string& reference) {
+std::string without_reference(const std::string& message, const std::string& reference) {
   const std::string prefix = reference + ": ";
   return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
 }
@@ -98,7 +98,7 @@ Result<image::Digest> to_answer(const Query& query, const Result<Resolution>& an
                                 const std::vector<std::string>& problems) {
   if (answer) return answer->digest;
   Error error = answer.error();
-  error.message = without_reference(std::move(error.message), query.reference.tagged());
+  error.message = without_reference(error.message, query.reference.tagged());
   if (refused(answer) || error.kind == ErrorKind::kNotFound) {
     // Registries answer 404 for what may not be seen, too.
     for (const std::string& problem : problems) error.message += "; " + problem;

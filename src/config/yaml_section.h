@@ -36,8 +36,8 @@ struct YamlFile {
 // The value of one key. Every reader substitutes ${NAME} first.
 class YamlValue {
  public:
-  YamlValue(YAML::Node node, std::string path, const YamlFile& file)
-      : node_(std::move(node)), path_(std::move(path)), file_(file) {}
+  YamlValue(const YAML::Node& node, std::string path, const YamlFile& file)
+      : node_(node), path_(std::move(path)), file_(file) {}
 
   std::string text() const;
   bool flag() const;  // true, false

@@ -271,7 +271,7 @@ Status ResponseReader::read_until_close(const NextDeadline& next, const HttpClie
 Result<std::string_view> ResponseReader::read_line(const NextDeadline& next) {
   for (;;) {
     const std::size_t end = buffered().find("\r\n");
-    if (end != std::string_view::npos && end <= kMaxChunkLineBytes) {
+    if (end <= kMaxChunkLineBytes) {  // npos is not
       const std::string_view line = buffered().substr(0, end);
       begin_ += end + 2;
       return line;

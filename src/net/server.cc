@@ -202,7 +202,7 @@ class Listener final : public std::enable_shared_from_this<Listener> {
       end();
       return false;
     }
-    static_cast<void>(start.release());  // run() owns it now
+    [[maybe_unused]] const auto* given = start.release();  // run() owns it now
     return true;
   }
 
