@@ -1,6 +1,9 @@
 # Builds the tree with meson.
 # shellcheck shell=bash disable=SC2154
 
+# One compiler cache serves every build directory and every clone.
+export CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$top
+
 # configure DIRECTORY [MESON OPTION...]: sets $top/DIRECTORY up if it is not yet.
 configure() {
   local dir=$1 log

@@ -68,6 +68,7 @@ suite_fuzz() {
 
 suite_lint() {
   local log result=0
+  build_programs || return 1 # for the generated manifests and the compile commands
   log=$(mktemp)
   "$top/tests/lint/run" 2>&1 | tee "$log" >&2 || result=1
   count_report "$kPython" "$here/lib/count_tests.py" summary "$log"
