@@ -16,6 +16,8 @@
 #include <optional>
 #include <utility>
 
+#include "net/openssl_ptr.h"
+
 namespace tidemark::certs {
 namespace {
 
@@ -24,22 +26,15 @@ constexpr std::size_t kMaxCertificates = 64;
 // A Secret is at most 1 MiB; beyond that it cannot have come from one.
 constexpr std::size_t kMaxPemBytes = std::size_t{1} * 1024 * 1024;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using StorePtr = std::unique_ptr<X509_STORE, Deleter<X509_STORE_free>>;
-using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Deleter<X509_STORE_CTX_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+using X509Ptr = net::OpenSslPtr<X509, X509_free>;
+using KeyPtr = net::OpenSslPtr<EVP_PKEY, EVP_PKEY_free>;
+using BioPtr = net::OpenSslPtr<BIO, BIO_free_all>;
+using StorePtr = net::OpenSslPtr<X509_STORE, X509_STORE_free>;
+using StoreContextPtr = net::OpenSslPtr<X509_STORE_CTX, X509_STORE_CTX_free>;
+using ExtensionPtr = net::OpenSslPtr<X509_EXTENSION, X509_EXTENSION_free>;
 
 void free_stack(STACK_OF(X509) * stack) { sk_X509_free(stack); }
-using StackPtr = std::unique_ptr<STACK_OF(X509), Deleter<free_stack>>;
+using StackPtr = net::OpenSslPtr<STACK_OF(X509), free_stack>;
 
 std::unexpected<Error> openssl_failure(const std::string& what) {
   std::array<char, 256> reason{};
@@ -143,7 +138,7 @@ X509Ptr blank(EVP_PKEY* key, const std::string& common_name, const Validity& val
   std::array<unsigned char, 16> serial{};
   if (RAND_bytes(serial.data(), static_cast<int>(serial.size())) != 1) return nullptr;
   serial[0] = static_cast<unsigned char>((serial[0] & 0x7FU) | 0x40U);
-  const std::unique_ptr<BIGNUM, Deleter<BN_free>> number(
+  const net::OpenSslPtr<BIGNUM, BN_free> number(
       BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
   if (!number ||
       BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) == nullptr) {

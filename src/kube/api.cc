@@ -290,15 +290,11 @@ Result<std::unique_ptr<Api>> make_http_api(ClusterConfig config, ClientFactory f
 
 Result<std::unique_ptr<Api>> make_api(ClusterConfig config, std::string user_agent,
                                       Metrics& metrics, Logger log) {
-  if (!config.tls_server_name.empty() && config.tls_server_name != config.server.host) {
-    return fail(ErrorKind::kInvalid, "tls-server-name " + config.tls_server_name +
-                                         ": only the server's own host name " +
-                                         "can be verified; use that name in `server`");
-  }
   net::ClientOptions options;
   options.trust.system_roots = config.ca_pem.empty();
   options.trust.ca_pem = config.ca_pem;
   options.trust.insecure_skip_verify = config.insecure_skip_verify;
+  options.server_name = config.tls_server_name;
   options.user_agent = std::move(user_agent);
   auto proxy = config.proxy_url.empty() ? net::ProxyOptions::from_environment()
                                         : net::ProxyOptions::from([&](const std::string& name) {

@@ -125,6 +125,10 @@ class RealClient final : public HttpClient {
   }
 
  private:
+  const std::string& identity(const Url& url) const {
+    return options_.server_name.empty() ? url.host : options_.server_name;
+  }
+
   Result<Response> exchange(const Request& request, const Timing& timing, const Sink* sink,
                             const std::stop_token& stop);
   // One request on one connection; `answered`: the peer has sent at least one byte.
@@ -242,7 +246,7 @@ Result<Connection> RealClient::connect(const Url& url, const Proxy* proxy, Deadl
       return fail(within("CONNECT through proxy " + proxy->url.authority(), open.error()));
     }
   }
-  if (Status secured = connection->connect_tls(context_, url.host, until); !secured) {
+  if (Status secured = connection->connect_tls(context_, identity(url), until); !secured) {
     return fail(std::move(secured.error()));
   }
   return connection;

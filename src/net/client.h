@@ -56,6 +56,9 @@ struct ClientOptions {
   ProxyOptions proxy = {};
   AddressPolicy addresses = AddressPolicy::unrestricted();
   std::string user_agent = {};                      // "tidemark/0.1.0 (webhook)"
+  // The name that servers are asked for (SNI) and that their certificates must carry; "" for the
+  // host of the URL. For a client of one server that is reached under another name.
+  std::string server_name = {};
   std::chrono::milliseconds connect_timeout{3000};  // lookup + connect + TLS, within the deadline
   std::size_t max_idle_per_host = 8;                // connections kept for the next request
   std::chrono::milliseconds idle_timeout{60'000};   // below the 90 s of the API server

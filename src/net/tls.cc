@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/shutdown.h"
+#include "net/openssl_ptr.h"
 
 namespace tidemark::net {
 namespace {
@@ -21,16 +22,9 @@ namespace {
 // A chain of ten 4096-bit RSA certificates in PEM is 30 KiB; a bundle of all public roots 250 KiB.
 constexpr std::size_t kMaxPemBytes = std::size_t{1} * 1024 * 1024;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
+using BioPtr = OpenSslPtr<BIO, BIO_free>;
+using KeyPtr = OpenSslPtr<EVP_PKEY, EVP_PKEY_free>;
+using X509Ptr = OpenSslPtr<X509, X509_free>;
 using ContextPtr = std::shared_ptr<SSL_CTX>;
 
 std::unexpected<Error> openssl_failure(std::string_view what) {

@@ -218,16 +218,5 @@ TEST_F(ApiTest, AServerPrefixIsKept) {
   EXPECT_TRUE((*made)->get("/version", deadline));
 }
 
-TEST(MakeApi, SaysThatAnotherServerNameIsNotSupported) {
-  Metrics metrics;
-  ClusterConfig config;
-  config.server = *net::Url::parse("https://10.0.0.1:6443");
-  config.tls_server_name = "kubernetes";
-  const auto api = make_api(config, "test", metrics, Logger::none());
-  ASSERT_FALSE(api);
-  EXPECT_EQ(api.error().kind, ErrorKind::kInvalid);
-  EXPECT_NE(api.error().message.find("tls-server-name"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace tidemark::kube

@@ -630,6 +630,17 @@ TEST_F(ClientTls, AnAddressMustStandInTheCertificateAsAnAddress) {
   EXPECT_EQ(fetch_from({.dns_names = {}, .ip_addresses = {"127.0.0.1"}}, "::1", "::1"), "tls");
 }
 
+TEST_F(ClientTls, AServerNameStandsInForTheHost) {
+  ScriptedServer server(answer_always_tls(
+      server_context(ca_.issue({.dns_names = {"kubernetes"}, .ip_addresses = {}})), ok_answer()));
+  ClientOptions options = trusting(ca_);
+  EXPECT_EQ(fetch(*make(options), server.url("/", true)), "tls");
+  options.server_name = "kubernetes";
+  EXPECT_EQ(fetch(*make(options), server.url("/", true)), "200 ok");
+  options.server_name = "other";
+  EXPECT_EQ(fetch(*make(options), server.url("/", true)), "tls");
+}
+
 TEST_F(ClientTls, ACertificateHasItsTime) {
   const auto now = std::chrono::system_clock::now();
   EXPECT_EQ(fetch_from({.not_before = now - std::chrono::hours{2},
