@@ -42,15 +42,20 @@ suite_unit() {
   meson_suite build unit
 }
 
+# Not optimised, and with line numbers for debugging alone: with -O2 -g these trees take five times as long to compile.
+configure_sanitizer() {
+  configure "$1" --buildtype=plain -Doptimization=0 -Dcpp_args=-g1 -Db_lundef=false "-Db_sanitize=$2"
+}
+
 suite_asan() {
-  configure build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+  configure_sanitizer build-asan address,undefined
   compile build-asan || return 1
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     meson_suite build-asan unit
 }
 
 suite_tsan() {
-  configure build-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
+  configure_sanitizer build-tsan thread
   compile build-tsan || return 1
   # ThreadSanitizer's memory map does not bear the address randomisation of newer kernels.
   TSAN_OPTIONS=halt_on_error=1 meson_suite build-tsan unit setarch "$(uname -m)" --addr-no-randomize
