@@ -1,19 +1,14 @@
 # `./dev demo`: Tidemark installed on a real cluster, a Deployment stamped, and rolled when its tag moves.
 # shellcheck shell=bash disable=SC2154
 
-readonly kDemoImage=ghcr.io/tidemark-dev/tidemark # the name that deploy/install.yaml carries
 readonly kDemoNamespace=tidemark-demo
 readonly kSystemNamespace=tidemark-system
 
 demo() {
-  local context='' image='' app='' kubectl begin
+  local context='' image='' app='' plain_http='' kubectl begin
   local kube=() # kubectl with its cluster
   demo_options "$@"
   begin=$(now_ms)
-  work=$(mktemp -d)
-  # shellcheck disable=SC2064  # $work as it is now
-  trap "rm -rf '$work'" EXIT
-
   if [[ -z $context ]]; then
     demo_own_cluster
   else
@@ -29,6 +24,11 @@ demo() {
 demo_options() {
   while (($#)); do
     case $1 in
+      --plain-http)
+        plain_http=yes
+        shift
+        continue
+        ;;
       --context) context=${2:-} ;;
       --image) image=${2:-} ;;
       --app) app=${2:-} ;;
@@ -39,6 +39,7 @@ demo_options() {
   done
   [[ -n $context || (-z $image && -z $app) ]] || usage_error "--image and --app go with --context"
   [[ -z $context || -n $image ]] || usage_error "--context needs --image, a Tidemark image that the cluster can pull"
+  [[ -z $plain_http || -n $app ]] || usage_error "--plain-http goes with --app: it is said of that repository's registry"
 }
 
 step() { say "" && say "[$1/5] $2"; }
@@ -61,7 +62,7 @@ demo_own_cluster() {
   step 2 "Tidemark's image, and its installation"
   "$here/image" build
   image=$("$here/image" push)
-  app=$TIDEMARK_REGISTRY/app
+  app=$TIDEMARK_REGISTRY/app plain_http=yes
 }
 
 demo_given_cluster() {
@@ -72,60 +73,15 @@ demo_given_cluster() {
   step 2 "installation of $image"
 }
 
-# demo_overlay: deploy/install.yaml with the image, and with a configuration that checks every 5 s.
-demo_overlay() {
-  local repository=${image%@*} digest='' tag=''
-  if [[ $image == *@* ]]; then digest=${image#*@}; fi
-  if [[ ${repository##*/} == *:* ]]; then tag=${repository##*:} repository=${repository%:*}; fi
-  cp "$top/deploy/install.yaml" "$work/install.yaml"
-  cat >"$work/kustomization.yaml" <<YAML
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [install.yaml]
-images:
-- name: $kDemoImage
-  newName: $repository
-$([[ -z $tag ]] || printf '  newTag: "%s"\n' "$tag")
-$([[ -z $digest ]] || printf '  digest: %s\n' "$digest")
-patches:
-- patch: |
-    apiVersion: v1
-    kind: ConfigMap
-    metadata: {name: tidemark, namespace: $kSystemNamespace}
-    data:
-      config.yaml: |
-        sweeper:
-          interval: 5s
-        defaults:
-          sweep: report
-$(demo_registry_configuration)
-YAML
-}
-
-# The one-node cluster's registry speaks plain HTTP.
-demo_registry_configuration() {
-  [[ -z $context ]] || return 0
-  printf '        registries:\n        - host: %s\n          plainHTTP: true\n' "$TIDEMARK_REGISTRY"
-}
-
 demo_install() {
-  local deployment
-  demo_overlay
-  "${kube[@]}" kustomize "$work" >"$work/applied.yaml"
-  "${kube[@]}" apply -f "$work/applied.yaml" | sed 's/^/  /' >&2
-  for deployment in tidemark-webhook tidemark-sweeper; do
-    "${kube[@]}" rollout status --namespace "$kSystemNamespace" "deployment/$deployment" --timeout 120s >&2 || {
-      "${kube[@]}" get pods --namespace "$kSystemNamespace" >&2
-      "${kube[@]}" logs --namespace "$kSystemNamespace" "deployment/$deployment" --tail 20 >&2 || true
-      die "$deployment is not ready"
-    }
-  done
-  wait_until 60 demo_webhook_published || die "the webhook's certificate authority was not published in 60 s"
+  local arguments=()
+  if [[ -n $context ]]; then arguments+=(--context "$context"); fi
+  if [[ -n $plain_http ]]; then arguments+=(--plain-http "$(demo_registry)"); fi
+  "$here/install" "$image" ${arguments[@]+"${arguments[@]}"}
 }
 
-demo_webhook_published() {
-  [[ -n $("${kube[@]}" get mutatingwebhookconfiguration tidemark-webhook -o 'jsonpath={.webhooks[0].clientConfig.caBundle}') ]]
-}
+# demo_registry: the host of the repository that the demo pushes to.
+demo_registry() { printf '%s\n' "${app%%/*}"; }
 
 demo_get() { "${kube[@]}" --namespace "$kDemoNamespace" get "$@"; }
 demo_stamp_of() { demo_get deployment app -o 'jsonpath={.spec.template.metadata.annotations.digest\.tidemark\.dev/app}'; }
