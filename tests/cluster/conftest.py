@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 from harness.cluster import Cluster  # noqa: E402
+from node import Node, script  # noqa: E402
 
 
 class Instance:
@@ -57,17 +58,49 @@ def instance(request):
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
+def tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("cluster")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp):
     """The whole node; one for all tests of the suite."""
-    cluster = Cluster(f"node-{os.getpid()}", tmp_path_factory.mktemp("cluster"), control_plane_only=False)
+    cluster = Cluster(os.environ.get("TIDEMARK_TEST_CLUSTER", f"node-{os.getpid()}"), tmp, control_plane_only=False)
     yield cluster
     cluster.down()
 
 
+class Image:
+    """Tidemark's image: its name in the cluster's registry (name@digest), and the bytes that a pull transfers."""
+
+    def __init__(self, cluster):
+        self.told = script("image", "build")
+        self.compressed = int(re.search(r"\((\d+) bytes\)", self.told).group(1))
+        self.reference = script("image", "--name", cluster.name, "push").strip()
+
+
 @pytest.fixture(scope="session")
 def tidemark_image(cluster):
-    """Tidemark's image, built from the Dockerfile and pushed to the cluster's registry: name@digest."""
-    subprocess.run([str(HERE / "image"), "build"], check=True)
-    pushed = subprocess.run([str(HERE / "image"), "--name", cluster.name, "push"],
-                            check=True, stdout=subprocess.PIPE, text=True)
-    return pushed.stdout.strip()
+    """Built from the Dockerfile and pushed to the cluster's registry."""
+    return Image(cluster)
+
+
+@pytest.fixture(scope="session")
+def installed(cluster, tidemark_image):
+    """Tidemark from deploy/install.yaml, once. A test that takes it away or changes it installs it again."""
+    node = Node(cluster, tidemark_image.reference)
+    node.install()
+    return node
+
+
+@pytest.fixture
+def node(installed):
+    return installed
+
+
+@pytest.fixture
+def ns(cluster):
+    """A fresh namespace."""
+    name = cluster.kubectl.namespace()
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
