@@ -89,8 +89,10 @@ demo_stamp_of() { demo_get deployment app -o 'jsonpath={.spec.template.metadata.
 demo_stamp() {
   local image_name digest=''
   step 3 "a Deployment, and the stamp that admission puts on its template"
-  "${kube[@]}" delete namespace "$kDemoNamespace" --ignore-not-found >&2
-  "${kube[@]}" create namespace "$kDemoNamespace" >&2
+  # What an earlier demo left, its pods included: one of them could be taken for the new one. The namespace stays: deleting
+  # it takes ten seconds.
+  "${kube[@]}" create namespace "$kDemoNamespace" --dry-run=client -o yaml | "${kube[@]}" apply -f - >&2
+  "${kube[@]}" --namespace "$kDemoNamespace" delete deployment app --ignore-not-found --cascade=foreground >&2
   if [[ -n $app ]]; then
     image_name=$app:latest
     digest=$("$here/image" app "$image_name" 1) || die "pushing $image_name failed"
