@@ -133,6 +133,40 @@ class Mute:
             held.close()
 
 
+class Slow(Mute):
+    """A TLS registry that shakes hands and then hangs, or trickles: a byte of an endless head each second."""
+
+    def __init__(self, listen, certificate, key, trickle=False):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        self.trickle = trickle
+        self.stopped = threading.Event()
+        super().__init__(listen)
+
+    def _accept(self):
+        while True:
+            try:
+                connection = self.socket.accept()[0]
+            except OSError:
+                return
+            self.held.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            stream = self.context.wrap_socket(connection, server_side=True)
+            self.held.append(stream)
+            stream.sendall(b"HTTP/1.1 200 OK\r\nX-Endless: " if self.trickle else b"")
+            while self.trickle and not self.stopped.wait(1):
+                stream.sendall(b"a")
+        except OSError:
+            pass  # the client gave up, as it should
+
+    def stop(self):
+        self.stopped.set()
+        super().stop()
+
+
 def settle(seconds):
     """The one place that waits without a condition: for proving that something does not happen."""
     time.sleep(seconds)
