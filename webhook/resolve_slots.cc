@@ -37,9 +37,9 @@ struct Round {
   std::stop_source stop;
 };
 
-// Asks all at once: the first one here, where a cached answer costs no change of threads.
-std::vector<Result<Resolution>> ask_all(const std::vector<Query>& queries, const Lookups& lookups,
-                                        Deadline deadline) {
+// Asks all at once: the first one here, which saves one change of threads.
+std::vector<Result<Resolution>> ask_registries(const std::vector<Query>& queries,
+                                               const Lookups& lookups, Deadline deadline) {
   const auto round = std::make_shared<Round>(queries.size());
   for (std::size_t i = 1; i < queries.size(); ++i) {
     const bool taken =
@@ -50,9 +50,7 @@ std::vector<Result<Resolution>> ask_all(const std::vector<Query>& queries, const
       round->set(i, fail(ErrorKind::kTooMany, "too many lookups under way"));
     }
   }
-  if (!queries.empty()) {
-    round->set(0, lookups.resolver.resolve(queries[0], deadline, round->stop.get_token()));
-  }
+  round->set(0, lookups.resolver.resolve(queries[0], deadline, round->stop.get_token()));
 
   std::unique_lock lock(round->mutex);
   round->done.wait_until(lock, deadline.point() + kGrace, [&] { return round->missing == 0; });
@@ -62,6 +60,26 @@ std::vector<Result<Resolution>> ask_all(const std::vector<Query>& queries, const
     answers.push_back(answer ? *answer
                              : Result<Resolution>(fail(ErrorKind::kTimeout, "timed out")));
   }
+  return answers;
+}
+
+// What is known costs no change of threads; only the rest waits for registries.
+std::vector<Result<Resolution>> ask_all(const std::vector<Query>& queries, const Lookups& lookups,
+                                        Deadline deadline) {
+  std::vector<Result<Resolution>> answers(queries.size(), fail(ErrorKind::kInternal, "not asked"));
+  std::vector<Query> unknown;
+  std::vector<std::size_t> indexes;
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    if (auto answer = lookups.resolver.known(queries[i])) {
+      answers[i] = std::move(*answer);
+    } else {
+      unknown.push_back(queries[i]);
+      indexes.push_back(i);
+    }
+  }
+  if (unknown.empty()) return answers;
+  auto asked = ask_registries(unknown, lookups, deadline);
+  for (std::size_t i = 0; i < indexes.size(); ++i) answers[indexes[i]] = std::move(asked[i]);
   return answers;
 }
 

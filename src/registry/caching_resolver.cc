@@ -33,15 +33,10 @@ std::string key_of(const Query& query) {
 
 Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadline,
                                             std::stop_token stop) {
+  if (auto answer = known(query)) return std::move(*answer);
   const SteadyTime start = clock_.steady_now();
-  const auto observed = [&](CacheOutcome outcome) {
-    metrics_.observe_resolve(query.reference.registry(), outcome, clock_.steady_now() - start);
-  };
+  const auto observed = [&](CacheOutcome outcome) { observe(query, outcome, start); };
   const std::string key = key_of(query);
-  if (auto known = cached(key, query)) {
-    observed(*known ? CacheOutcome::kHit : CacheOutcome::kNegative);
-    return std::move(*known);
-  }
 
   bool asked = false;
   auto result = flights_.run(key, deadline, stop, [&] {
@@ -60,6 +55,17 @@ Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadlin
   }
   observed(CacheOutcome::kError);
   return result;
+}
+
+std::optional<Result<Resolution>> CachingResolver::known(const Query& query) {
+  const SteadyTime start = clock_.steady_now();
+  auto answer = cached(key_of(query), query);
+  if (answer) observe(query, *answer ? CacheOutcome::kHit : CacheOutcome::kNegative, start);
+  return answer;
+}
+
+void CachingResolver::observe(const Query& query, CacheOutcome outcome, SteadyTime start) {
+  metrics_.observe_resolve(query.reference.registry(), outcome, clock_.steady_now() - start);
 }
 
 std::optional<Result<Resolution>> CachingResolver::cached(const std::string& key,

@@ -45,6 +45,7 @@ class CachingResolver final : public Resolver {
 
   Result<Resolution> resolve(const Query& query, Deadline deadline,
                              std::stop_token stop = {}) override;
+  std::optional<Result<Resolution>> known(const Query& query) override;
   // How many callers wait for another's question now.
   std::size_t waiting() const { return flights_.waiting(); }
 
@@ -55,6 +56,7 @@ class CachingResolver final : public Resolver {
     SteadyTime at;  // when it was asked for, so that an answer is never younger than it claims
   };
   std::optional<Result<Resolution>> cached(const std::string& key, const Query& query);
+  void observe(const Query& query, CacheOutcome outcome, SteadyTime start);
   std::optional<Resolution> stale(const std::string& key);
   Result<Resolution> ask(const std::string& key, const Query& query, Deadline deadline,
                          const std::stop_token& stop);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ class Resolver {
   // digest, schema 1). The message names reference and cause, never a credential.
   virtual Result<Resolution> resolve(const Query& query, Deadline deadline,
                                      std::stop_token stop = {}) = 0;
+  // What resolve() would answer without asking anybody; nullopt where it would have to ask. Never
+  // waits, so that who has many queries hands only the rest of them to other threads.
+  virtual std::optional<Result<Resolution>> known(const Query& /*query*/) { return std::nullopt; }
 };
 
 }  // namespace tidemark::registry

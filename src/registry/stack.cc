@@ -1,5 +1,6 @@
 #include "registry/stack.h"
 
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -31,6 +32,9 @@ class Stack final : public Resolver {
 
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override {
     return caching_.resolve(query, deadline, std::move(stop));
+  }
+  std::optional<Result<Resolution>> known(const Query& query) override {
+    return caching_.known(query);
   }
 
  private:
