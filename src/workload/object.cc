@@ -61,7 +61,15 @@ class Reader {
     }
   }
 
-  const std::string& path() const { return path_; }
+  // Where the walk is, as a JSON pointer. The document must still be there.
+  std::string path() const {
+    std::string pointer;
+    for (const Place& place : path_) {
+      pointer.append("/").append(place.key.data() == nullptr ? std::to_string(place.index)
+                                                             : escape_pointer_token(place.key));
+    }
+    return pointer;
+  }
 
  private:
   // Calls `visit(key, value)` for each field that is not null; it answers whether it knew the key.
@@ -74,7 +82,7 @@ class Reader {
     for (auto field : object) {
       const std::string_view key = field.unescaped_key();
       ondemand::value value = field.value();
-      push(key);
+      path_.push_back({.key = key});
       if (value.type() != json_type::null && visit(key, value)) {
         const auto end = seen.begin() + static_cast<std::ptrdiff_t>(count);
         if (std::find(seen.begin(), end, key) != end) throw Malformed{"is given twice"};
@@ -84,21 +92,19 @@ class Reader {
     }
   }
 
-  void push(std::string_view key) {
-    path_.push_back('/');
-    if (key.find_first_of("~/") == std::string_view::npos) {
-      path_.append(key);
-    } else {
-      path_.append(escape_pointer_token(key));
-    }
-  }
+  // One step of the way: a key, or an element's index. Keys are views into the parser's buffer,
+  // which is not used again before the next document.
+  struct Place {
+    std::string_view key;
+    std::size_t index = 0;
+  };
 
   template <std::invocable<std::size_t, ondemand::value> Visit>
   void elements(ondemand::array array, Visit visit) {
     const std::size_t length = path_.size();
     std::size_t index = 0;
     for (auto element : array) {
-      path_.append("/").append(std::to_string(index));
+      path_.push_back({.key = {}, .index = index});
       visit(index++, element.value());
       path_.resize(length);
     }
@@ -112,12 +118,12 @@ class Reader {
     StringMap map;
     const std::size_t length = path_.size();
     for (auto field : object) {
-      std::string key(std::string_view(field.unescaped_key()));
-      push(key);
+      const std::string_view key = field.unescaped_key();
+      path_.push_back({.key = key});
       ondemand::value value = field.value();
       // Go reads a null as the zero value.
       std::string content = value.type() == json_type::null ? std::string() : text(value);
-      if (!map.try_emplace(std::move(key), std::move(content)).second) {
+      if (!map.try_emplace(std::string(key), std::move(content)).second) {
         throw Malformed{"is given twice"};
       }
       path_.resize(length);
@@ -263,7 +269,7 @@ class Reader {
                 .name = {},
                 .image = {},
                 .pull_policy = {},
-                .image_pointer = path_ + "/image"};
+                .image_pointer = path() + "/image"};
       fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
         if (key == "name") return slot.name = text(value), true;
         if (key == "image") return slot.image = text(value), true;
@@ -280,7 +286,7 @@ class Reader {
                 .name = {},
                 .image = {},
                 .pull_policy = {},
-                .image_pointer = path_ + "/image/reference"};
+                .image_pointer = path() + "/image/reference"};
       bool is_image = false;
       fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
         if (key == "name") return slot.name = text(value), true;
@@ -309,7 +315,7 @@ class Reader {
   std::vector<std::string> template_path_;
   std::vector<std::string> stamps_path_;  // of the template's annotations, in fieldsV1
   Object& out_;
-  std::string path_;
+  std::vector<Place> path_;
   bool has_metadata_ = false;
   std::vector<Slot> init_containers_;
   std::vector<Slot> containers_;
@@ -358,12 +364,12 @@ Result<Object> parse_object(std::string_view json, const Kind& kind) {
   }
   Object object;
   object.kind = kind;
+  // A parser for each call: its buffers are a few times the text and cost less than a
+  // microsecond, while one kept per thread would hold on to those of the largest text for ever.
+  ondemand::parser parser;
+  const simdjson::padded_string padded(json);
   Reader reader(kind, object);
   try {
-    // A parser for each call: its buffers are a few times the text and cost less than a
-    // microsecond, while one kept per thread would hold on to those of the largest text for ever.
-    ondemand::parser parser;
-    const simdjson::padded_string padded(json);
     ondemand::document document = parser.iterate(padded);
     reader.read(document.get_object());
     if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
