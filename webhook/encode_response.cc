@@ -29,17 +29,17 @@ std::string one_line(std::string_view text) {
 std::string base64(std::string_view bytes) {
   constexpr std::string_view kAlphabet =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
+  std::string text((bytes.size() + 2) / 3 * 4, '=');
+  const auto byte = [&](std::size_t i) -> std::uint32_t {
+    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U;
+  };
+  std::size_t out = 0;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t size = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      group = (group << 8U) | (j < size ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      text.push_back(j <= size ? kAlphabet[(group >> (18U - 6U * j)) & 63U] : '=');
-    }
+    const std::uint32_t group = (byte(i) << 16U) | (byte(i + 1) << 8U) | byte(i + 2);
+    text[out++] = kAlphabet[group >> 18U];
+    text[out++] = kAlphabet[(group >> 12U) & 63U];
+    if (i + 1 < bytes.size()) text[out++] = kAlphabet[(group >> 6U) & 63U];
+    if (i + 2 < bytes.size()) text[out++] = kAlphabet[group & 63U];
   }
   return text;
 }

@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/log.h"
+
 namespace tidemark::workload {
 namespace {
 
@@ -96,18 +98,25 @@ std::vector<HistoryEntry> push_history(std::vector<HistoryEntry> newer,
   return newer;
 }
 
+// Written as text: it is the one record of every admission.
 std::string dump_history(const std::vector<HistoryEntry>& entries) {
   if (entries.empty()) return {};
-  ordered_json out = ordered_json::array();
+  std::string out = "[";
   for (const HistoryEntry& entry : entries) {
-    ordered_json item = {{"time", entry.time}, {"slot", entry.slot}};
-    if (!entry.from.empty()) item["from"] = entry.from;
-    item["to"] = entry.to;
-    item["why"] = entry.why;
-    if (!entry.by.empty()) item["by"] = entry.by;
-    out.push_back(std::move(item));
+    const auto member = [&out](std::string_view key, const std::string& value) {
+      out.append(key).append(json_quote(value));
+    };
+    if (out.size() > 1) out.push_back(',');
+    member(R"({"time":)", entry.time);
+    member(R"(,"slot":)", entry.slot);
+    if (!entry.from.empty()) member(R"(,"from":)", entry.from);
+    member(R"(,"to":)", entry.to);
+    member(R"(,"why":)", entry.why);
+    if (!entry.by.empty()) member(R"(,"by":)", entry.by);
+    out.push_back('}');
   }
-  return dump(out);
+  out.push_back(']');
+  return out;
 }
 
 bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view slot,
