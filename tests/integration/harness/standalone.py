@@ -39,6 +39,7 @@ class Admissions:
         self.path = path
         context = ssl.create_default_context(cafile=certificate)
         self.connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=timeout)
+        self.connection.connect()  # now, so that many send at the same time
 
     def send(self, body):
         self.connection.request("POST", self.path, body, {"Content-Type": "application/json"})
