@@ -2,9 +2,9 @@
 //
 //   cold_round WEBHOOK_URL CA_FILE REVIEW_FILE REGISTRY ROUNDS
 //
-// The review names :t0, :t1 and :t2. Round i asks the webhook about three tags that nobody has asked
-// about, then sends three HEADs of three more at once by itself, over the same client. Prints one
-// JSON object: the medians, and the median of the difference, in milliseconds.
+// The review names :t0, :t1 and :t2. Round i asks the webhook about three tags that nobody has
+// asked about, then sends three HEADs of three more at once by itself, over the same client. Prints
+// one JSON object: the medians, and the median of the difference, in milliseconds.
 
 #include <algorithm>
 #include <array>
@@ -57,13 +57,14 @@ bool succeeds(net::HttpClient& client, const net::Request& request) {
 }
 
 net::Request head_of(const std::string& registry, std::size_t image, std::size_t number) {
-  return {.method = "HEAD",
-          .url = *net::Url::parse("http://" + registry + "/v2/bench/" + std::string(kImages[image]) +
-                                  "/manifests/" + tag(number).substr(1)),
-          .headers = {{.name = "Accept", .value = "application/vnd.oci.image.manifest.v1+json"},
-                      {.name = "Accept",
-                       .value = "application/vnd.docker.distribution.manifest.v2+json"}},
-          .body = {}};
+  return {
+      .method = "HEAD",
+      .url = *net::Url::parse("http://" + registry + "/v2/bench/" + std::string(kImages[image]) +
+                              "/manifests/" + tag(number).substr(1)),
+      .headers = {{.name = "Accept", .value = "application/vnd.oci.image.manifest.v1+json"},
+                  {.name = "Accept",
+                   .value = "application/vnd.docker.distribution.manifest.v2+json"}},
+      .body = {}};
 }
 
 // All three at once, the first on this thread; false if one failed.
@@ -123,11 +124,10 @@ int main(int argc, char** argv) {
   bool good = true;
   for (std::size_t i = 0; i < rounds; ++i) {
     const std::size_t first = i * 2 * kReferences;
-    const net::Request request{
-        .method = "POST",
-        .url = *url,
-        .headers = {{.name = "Content-Type", .value = "application/json"}},
-        .body = with_tags(review, first)};
+    const net::Request request{.method = "POST",
+                               .url = *url,
+                               .headers = {{.name = "Content-Type", .value = "application/json"}},
+                               .body = with_tags(review, first)};
     admission.push_back(timed([&] { good = succeeds(**client, request) && good; }));
     round.push_back(
         timed([&] { good = heads(**client, pool, registry, first + kReferences) && good; }));

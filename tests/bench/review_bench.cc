@@ -29,7 +29,8 @@ std::string object_of(std::size_t bytes, std::string_view label) {
   constexpr std::size_t kContainers = 3;
   for (std::size_t i = 0; i < kContainers; ++i) {
     const std::string number = std::to_string(i);
-    json.append(i == 0 ? "" : ",").append(R"({"name":"c)" + number + R"(","image":"registry.test/)");
+    json.append(i == 0 ? "" : ",")
+        .append(R"({"name":"c)" + number + R"(","image":"registry.test/)");
     json.append("team/app:" + number + R"(","imagePullPolicy":"Always","env":[)");
     for (std::size_t j = 0; json.size() < bytes * (i + 1) / kContainers; ++j) {
       json.append(j == 0 ? "" : ",").append(R"({"name":"VARIABLE_)" + std::to_string(j));
