@@ -156,8 +156,9 @@ AdmitOptions admit_options(const Options& options) {
 }
 
 int serve(const Options& options) {
-  mallopt(M_ARENA_MAX, kHeaps);  // before any thread has a heap
-  ShutdownSignal shutdown;       // first of all objects: every thread below inherits its signal mask
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): before any other thread
+  mallopt(M_ARENA_MAX, kHeaps);
+  ShutdownSignal shutdown;  // first: every thread below inherits its signal mask
   const Logger log = Logger::to_stderr(options.config.log_level);
   const SystemClock clock;
   Metrics metrics;
