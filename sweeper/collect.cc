@@ -61,6 +61,13 @@ void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns
       {.label_selector = selection.label_selector, .field_selector = selection.field_selector},
       take, Deadline::after(kListDeadline), stop);
   if (listed) return;
+  if (kind.custom && listed.error().kind == ErrorKind::kNotFound) {
+    // There is nothing of this kind, so everything was seen all the same.
+    out.problems.push_back({.ns = ns,
+                            .what = kind.plural + "." + kind.group,
+                            .error = within("not installed", listed.error())});
+    return;
+  }
   out.listed_everything = false;
   out.problems.push_back({.ns = ns, .what = kind.plural, .error = listed.error()});
 }
@@ -99,14 +106,15 @@ Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string
   return namespaces;
 }
 
-Result<Collection> collect(kube::Api& api, const Selection& selection,
-                           const workload::Settings& defaults, std::stop_token stop) {
+Result<Collection> collect(kube::Api& api, const workload::KindTable& kinds,
+                           const Selection& selection, const workload::Settings& defaults,
+                           std::stop_token stop) {
   Collection out;
   auto namespaces = read_namespaces(api, selection.namespaces, stop);
   if (!namespaces) return fail(namespaces.error());
   out.namespaces = std::move(*namespaces);
   const std::vector<std::string> all{""};
-  for (const workload::Kind& kind : workload::builtin_kinds()) {
+  for (const workload::Kind& kind : kinds.all()) {
     if (!kind.rollable) continue;
     for (const std::string& ns : selection.namespaces.empty() ? all : selection.namespaces) {
       if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");

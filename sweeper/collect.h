@@ -3,7 +3,7 @@
 // Purpose: stage 1 of a sweep. One paged LIST per rollable kind (and namespace, where namespaces
 // are named) and one of the namespaces' metadata; no pods, no ReplicaSets, no Secrets. Objects with
 // a controller owner or being deleted are skipped: their owner is what would be rolled.
-// Thread-safety: a free function over a thread-safe Api.
+// Thread-safety: a free function over a thread-safe Api. Ownership: the workloads point to `kinds`.
 // Errors: a Result error only where nothing could be decided at all (the namespaces' settings are
 // unknown, or a stop); a kind that cannot be listed and an object that cannot be read are problems
 // beside the rest, and never end the pass.
@@ -54,8 +54,9 @@ inline constexpr std::chrono::seconds kListDeadline{60};
 Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string>& names,
                                    const std::stop_token& stop = {});
 
-Result<Collection> collect(kube::Api& api, const Selection& selection,
-                           const workload::Settings& defaults, std::stop_token stop = {});
+Result<Collection> collect(kube::Api& api, const workload::KindTable& kinds,
+                           const Selection& selection, const workload::Settings& defaults,
+                           std::stop_token stop = {});
 
 // One object as collect would see it; nullopt where collect skips it.
 std::optional<Workload> track_unless_skipped(const workload::Object& object,

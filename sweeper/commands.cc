@@ -29,6 +29,7 @@ Result<workload::Object> read_target(const SweepContext& context, const Target& 
 SweepOptions sweep_options(const Options& options) {
   return {.selection = options.selection,
           .defaults = options.config.defaults,
+          .kinds = options.config.kinds,
           .check = {.concurrency = options.config.sweeper.check_concurrency},
           .apply = {},
           .dry_run = options.dry_run};

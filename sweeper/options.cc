@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "sweeper/manifest.h"
 #include "workload/duration.h"
 
 namespace tidemark::sweeper {
@@ -60,6 +61,7 @@ struct Commands {
   CLI::App* once = nullptr;
   CLI::App* explain = nullptr;
   CLI::App* history = nullptr;
+  CLI::App* manifest = nullptr;
 };
 
 Commands declare(CLI::App& app, Flags& flags) {
@@ -98,6 +100,9 @@ Commands declare(CLI::App& app, Flags& flags) {
   commands.history = app.add_subcommand("history", "print the recorded history of one workload");
   add_target(*commands.history, flags);
   add_output(*commands.history, flags);
+
+  commands.manifest = app.add_subcommand(
+      "manifest", "print the rights that the configuration's kinds need, to be applied");
   return commands;
 }
 
@@ -153,7 +158,7 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   out.exit_code = flags.exit_code;
   out.kubeconfig = {.path = flags.kubeconfig, .context = flags.context};
   if (out.command == Command::kExplain || out.command == Command::kHistory) {
-    auto target = parse_target(flags.target);
+    auto target = parse_target(flags.target, out.config.kinds);
     if (!target) return fail(target.error());
     out.target = std::move(*target);
     if (!flags.namespaces.empty()) out.target.ns = flags.namespaces.front();
@@ -163,13 +168,13 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
 
 }  // namespace
 
-Result<Target> parse_target(std::string_view text) {
+Result<Target> parse_target(std::string_view text, const workload::KindTable& kinds) {
   const auto slash = text.find('/');
   if (slash == std::string_view::npos || slash + 1 == text.size()) {
     return fail(ErrorKind::kInvalid,
                 "\"" + std::string(text) + "\" is not KIND/NAME, such as deployment/web");
   }
-  const workload::Kind* kind = workload::find_builtin_kind_by_name(text.substr(0, slash));
+  const workload::Kind* kind = kinds.find_by_name(text.substr(0, slash));
   if (kind == nullptr) {
     return fail(ErrorKind::kInvalid, "unknown kind \"" + std::string(text.substr(0, slash)) + "\"");
   }
@@ -198,6 +203,12 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
   if (auto completed = complete(flags, environment, options); !completed) {
     err << completed.error().message << "\n";
     return Exit{kExitUsage};
+  }
+  if (commands.manifest->parsed()) {
+    const std::string role = kinds_role(options.config.kinds);
+    if (role.empty()) err << "the configuration (--config) names no kinds\n";
+    out << role;
+    return Exit{role.empty() ? kExitUsage : kExitOk};
   }
   return options;
 }

@@ -21,8 +21,8 @@ enum class Command { kRun, kOnce, kExplain, kHistory };
 
 // KIND/NAME of explain and history.
 struct Target {
-  const workload::Kind* kind = nullptr;
-  std::string ns;  // "" for the kubeconfig's
+  const workload::Kind* kind = nullptr;  // of the configuration's table
+  std::string ns;                        // "" for the kubeconfig's
   std::string name;
 };
 
@@ -56,6 +56,6 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
                                           std::ostream& err);
 
 // "deployment/web", "deploy/web". kInvalid names what is wrong with it.
-Result<Target> parse_target(std::string_view text);
+Result<Target> parse_target(std::string_view text, const workload::KindTable& kinds);
 
 }  // namespace tidemark::sweeper

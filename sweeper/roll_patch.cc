@@ -81,8 +81,8 @@ workload::Stamp new_stamp(const SlotPlan& slot) {
 
 void change_slot(workload::JsonPatch& patch, const workload::Object& object,
                  const workload::Slot& slot, const SlotPlan& planned) {
-  const std::string stamp_pointer = object.kind.template_pointer + std::string(kAnnotations) + "/" +
-                                    workload::escape_pointer_token(slot.stamp_key());
+  const std::string stamp_pointer = object.kind->template_pointer + std::string(kAnnotations) +
+                                    "/" + workload::escape_pointer_token(slot.stamp_key());
   patch.test(name_pointer(slot), stored_string(slot.name));
   patch.test(slot.image_pointer, stored_string(slot.image));
   patch.test(stamp_pointer, stored_string(planned.from->str()));

@@ -149,7 +149,7 @@ void SweepMetrics::record_failure() const { sweeps_.with({{"outcome", "failed"}}
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
                           std::stop_token stop) {
   const SteadyTime begin = context.clock.steady_now();
-  auto collected = collect(context.api, options.selection, options.defaults, stop);
+  auto collected = collect(context.api, options.kinds, options.selection, options.defaults, stop);
   if (!collected) {
     context.metrics.record_failure();
     return fail(collected.error());

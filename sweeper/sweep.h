@@ -21,6 +21,7 @@
 #include "sweeper/check.h"
 #include "sweeper/collect.h"
 #include "sweeper/plan.h"
+#include "workload/kind.h"
 #include "workload/settings.h"
 
 namespace tidemark::sweeper {
@@ -28,6 +29,7 @@ namespace tidemark::sweeper {
 struct SweepOptions {
   Selection selection;
   workload::Settings defaults;
+  workload::KindTable kinds;
   CheckOptions check;
   ApplyOptions apply;
   bool dry_run = false;  // plan only

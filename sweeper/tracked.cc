@@ -79,7 +79,9 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
-std::string Workload::label() const { return lower(kind->kind) + "/" + name; }
+std::string Workload::label() const {
+  return lower(kind->kind) + (kind->custom ? "." + kind->group : "") + "/" + name;
+}
 
 std::string Workload::path() const {
   return kube::resource_path(kind->api_version(), kind->plural, ns, name);
@@ -97,7 +99,7 @@ std::string Workload::pull_source() const {
 Workload track(const workload::Object& object, const workload::NamespaceMeta& ns,
                const workload::Settings& defaults) {
   Workload out;
-  out.kind = workload::find_builtin_kind(object.kind.group, object.kind.kind);
+  out.kind = object.kind;
   out.ns = object.ns;
   out.name = object.name;
   out.uid = object.uid;

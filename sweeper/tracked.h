@@ -3,7 +3,7 @@
 // Purpose: the one translation from a parsed object (workload/object.h) to the facts that check,
 // plan and output need. History and annotations themselves are not kept: ten thousand workloads
 // stay small, and apply reads the object again before it writes anyway.
-// Thread-safety: values and a pure function. Ownership: `kind` points into the built-in table.
+// Thread-safety: values and a pure function. Ownership: `kind` points into the program's table.
 // Source: design section 4, 1.
 #pragma once
 
@@ -58,7 +58,7 @@ struct Workload {
   std::vector<std::string> pull_secrets;
   std::string service_account;  // never ""
 
-  std::string label() const;  // "deployment/web"
+  std::string label() const;  // "deployment/web", "rollout.argoproj.io/web", as kubectl has it
   std::string path() const;   // of the object, below the API server's root
   // Where its pull credentials come from: equal for workloads that share them.
   std::string pull_source() const;

@@ -33,10 +33,11 @@ class InFlight {
 }  // namespace
 
 Admitter::Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces,
-                   const Clock& clock, Metrics& metrics, Logger log)
+                   TemplateSchemas& schemas, const Clock& clock, Metrics& metrics, Logger log)
     : options_(std::move(options)),
       lookups_(lookups),
       namespaces_(namespaces),
+      schemas_(schemas),
       clock_(clock),
       admissions_(metrics.counter("tidemark_admissions_total",
                                   "Admissions by kind, operation and outcome; no dry runs.")),
@@ -61,7 +62,7 @@ Result<std::string> Admitter::admit(std::string_view body) {
   const SteadyTime begin = clock_.steady_now();
   const Deadline deadline = Deadline::after(options_.deadline);
 
-  const auto review = decode_review(body);
+  const auto review = decode_review(body, options_.kinds);
   if (!review) {
     malformed_.add();
     return fail(review.error());
@@ -69,7 +70,8 @@ Result<std::string> Admitter::admit(std::string_view body) {
   Decision decision;
   if (!pass_reason(*review, options_.sweeper_user)) {
     const auto ns = namespaces_.get(review->ns, deadline.at_most(options_.deadline / 4));
-    const auto assessment = assess(*review, ns, options_.defaults);
+    const bool pruned = schemas_.prunes(*review->kind, deadline.at_most(options_.deadline / 4));
+    const auto assessment = assess(*review, ns, options_.defaults, pruned);
     if (!assessment) return fail(assessment.error());
     const Answers answers = look_up(*review, *assessment, deadline);
     decision = decide(*review, *assessment, answers, options_.policy, clock_.wall_now());

@@ -20,6 +20,8 @@
 #include "webhook/decide.h"
 #include "webhook/namespaces.h"
 #include "webhook/resolve_slots.h"
+#include "webhook/template_schemas.h"
+#include "workload/kind.h"
 #include "workload/settings.h"
 
 namespace tidemark::webhook {
@@ -28,6 +30,7 @@ struct AdmitOptions {
   std::chrono::milliseconds deadline{2000};
   Policy policy;
   workload::Settings defaults;
+  workload::KindTable kinds;
   std::string sweeper_user;
   // How old an answer of the registry may be on CREATE, where many objects share their images.
   std::chrono::milliseconds max_age{30'000};
@@ -42,8 +45,8 @@ class Admitter {
   // (reinvocation, conflict retries) comes within milliseconds.
   static constexpr std::chrono::milliseconds kEditMaxAge{2'000};
 
-  Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces, const Clock& clock,
-           Metrics& metrics, Logger log);
+  Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces, TemplateSchemas& schemas,
+           const Clock& clock, Metrics& metrics, Logger log);
 
   Result<std::string> admit(std::string_view body);
 
@@ -54,6 +57,7 @@ class Admitter {
   const AdmitOptions options_;
   const Lookups lookups_;
   Namespaces& namespaces_;
+  TemplateSchemas& schemas_;
   const Clock& clock_;
   const CounterFamily admissions_;
   const Counter malformed_;

@@ -19,9 +19,6 @@ using workload::Stamp;
 using workload::StringMap;
 using Stamps = std::map<std::string, Stamp>;
 
-// Controllers make these from a template that was stamped already (rule 7).
-constexpr std::array kMadeByControllers = {"ReplicaSet", "ReplicationController", "Pod", "Job"};
-
 // Clients that send whole files, where a stale export looks like an undo (rule 5).
 constexpr std::array kFileWriters = {"kubectl-client-side-apply", "kubectl-replace",
                                      "kubectl-create", "helm"};
@@ -34,6 +31,14 @@ std::string_view annotation(const StringMap& annotations, std::string_view key) 
 std::optional<Stamp> stamp_of(const Stamps& stamps, const std::string& key) {
   const auto found = stamps.find(key);
   return found == stamps.end() ? std::nullopt : std::optional(found->second);
+}
+
+// Where the template's annotations are pruned (rule 11), pins and the history stand in for them.
+Stamps stamps_of(const Object& object, bool annotations_pruned) {
+  if (!annotations_pruned) return workload::read_stamps(object.pod_template.annotations);
+  return workload::pinned_stamps(
+      object.pod_template,
+      workload::parse_history(annotation(object.annotations, workload::kHistoryKey)));
 }
 
 bool file_writer(const Review& review) {
@@ -158,7 +163,10 @@ Step step_of(const SlotPlan& plan, const Assessment& assessment, const Review& r
   if (!replaced && !plan.rollback_to) return Step::kCarry;
   const auto& ignored = assessment.settings.ignored_containers;
   const bool wanted = assessment.settings.stamp && !ignored.contains(plan.slot.name);
-  return wanted ? plan.step : Step::kLeaveAlone;
+  if (!wanted) return Step::kLeaveAlone;
+  const bool lost =
+      assessment.annotations_pruned && assessment.settings.mode != workload::StampMode::kPin;
+  return lost && plan.step == Step::kResolve ? Step::kNotKept : plan.step;
 }
 
 // Undo to a revision from before Tidemark: the submitted template has no stamp at all, and the
@@ -178,23 +186,22 @@ std::optional<std::string_view> pass_reason(const Review& review, std::string_vi
   if (sweeper || review.field_manager == workload::kStampWriter) {
     return "written by Tidemark";
   }
-  const bool made =
-      std::ranges::find(kMadeByControllers, review.kind->kind) != kMadeByControllers.end();
-  if (made && review.object->controller) return "owned by a controller";
+  if (review.kind->made_by_controllers && review.object->controller) return "owned by a controller";
   // Its controller starts no pods any more (a Deployment's only syncs its status).
   if (review.object->deleting) return "being deleted";
   return std::nullopt;
 }
 
 Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& ns,
-                          const workload::Settings& defaults) {
+                          const workload::Settings& defaults, bool annotations_pruned) {
   const Object& object = *review.object;
-  const Stamps submitted_stamps = workload::read_stamps(object.pod_template.annotations);
+  const Stamps submitted_stamps = stamps_of(object, annotations_pruned);
   Assessment assessment;
+  assessment.annotations_pruned = annotations_pruned;
   Stamps old_stamps;
   if (review.old_object) {
     const StringMap& old_annotations = review.old_object->annotations;
-    old_stamps = workload::read_stamps(review.old_object->pod_template.annotations);
+    old_stamps = stamps_of(*review.old_object, annotations_pruned);
     assessment.history =
         workload::parse_history(annotation(old_annotations, workload::kHistoryKey));
     assessment.held = workload::parse_held(annotation(old_annotations, workload::kHeldKey));
@@ -206,14 +213,15 @@ Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& n
 
   for (const Slot& slot : object.pod_template.slots) {
     SlotPlan plan = compare_slot(slot, review, old_stamps, submitted_stamps, pin_mode);
-    if (review.old_object && !review.kind->template_immutable &&
+    const bool stamps_last = !annotations_pruned || pin_mode;
+    if (review.old_object && !review.kind->template_immutable && stamps_last &&
         is_rollback_candidate(review, assessment, plan)) {
       plan.rollback_to = plan.submitted_stamp;
       assessment.undo = true;
     }
     assessment.slots.push_back(std::move(plan));
   }
-  if (review.old_object && !review.kind->template_immutable &&
+  if (review.old_object && !review.kind->template_immutable && !annotations_pruned &&
       all_stamps_gone(review, old_stamps)) {
     assessment.all_stamps_gone = true;
     for (SlotPlan& plan : assessment.slots) {

@@ -31,7 +31,8 @@ enum class Step {
   kCarry,       // rule 2: stamp and pin stay byte for byte
   kResolve,     // rules 1, 3, 4 and 5: the registry is asked
   kLeaveAlone,  // by digest, empty, `auto`, or not wanted: no stamp
-  kUnreadable   // not an image name: no stamp, a warning
+  kUnreadable,  // not an image name: no stamp, a warning
+  kNotKept      // rule 11: the API server would drop the stamp; no stamp, a warning
 };
 
 struct SlotPlan {
@@ -60,6 +61,8 @@ struct Assessment {
   bool undo = false;
   // All stamps are gone and no field manager is named (rule 5).
   bool all_stamps_gone = false;
+  // Rule 11: the schema of this kind keeps no template annotations, so that stamps are but pins.
+  bool annotations_pruned = false;
   std::vector<SlotPlan> slots;
   workload::Settings settings;
   std::vector<std::string> problems;  // of the settings
@@ -71,7 +74,8 @@ struct Assessment {
 };
 
 // `review.object` must be there. `ns`: the namespace's own metadata, as far as it is known.
+// `annotations_pruned`: of the pod template, by the kind's definition (template_schemas.h).
 Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& ns,
-                          const workload::Settings& defaults);
+                          const workload::Settings& defaults, bool annotations_pruned = false);
 
 }  // namespace tidemark::webhook

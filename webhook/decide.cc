@@ -17,6 +17,8 @@ using workload::StringMap;
 
 constexpr std::string_view kOwnKeyPrefix = "tidemark.dev/";
 constexpr std::string_view kHeldByUndo = "rolled back by its owner";
+constexpr std::string_view kNotKeptReason =
+    "the kind's definition drops template annotations (tidemark.dev/mode: pin does without)";
 // A reason in an annotation: a cause in a line, not a page of a registry's HTML.
 constexpr std::size_t kMaxReasonBytes = 256;
 
@@ -120,7 +122,7 @@ class Decider {
     const workload::Object& object = *review_.object;
     const workload::PodTemplate& pod_template = object.pod_template;
     if (!is_pod()) {
-      decision_.patch.change_map(object.kind.template_pointer + "/metadata/annotations",
+      decision_.patch.change_map(object.kind->template_pointer + "/metadata/annotations",
                                  pod_template.has_metadata, pod_template.has_annotations,
                                  pod_template.annotations, template_annotations_);
     }
@@ -180,6 +182,8 @@ class Decider {
         return {.image = plan.written};
       case Step::kUnreadable:
         return unstamped(plan, "not an image name: " + plan.problem);
+      case Step::kNotKept:
+        return unstamped(plan, std::string(kNotKeptReason));
     }
     return {.image = plan.slot.image};
   }
@@ -294,6 +298,7 @@ class Decider {
 
   // From the client's annotations to the wanted ones, as far as stamps go.
   void set_stamps(StringMap& annotations) const {
+    if (assessment_.annotations_pruned) return;
     std::erase_if(annotations,
                   [](const auto& entry) { return workload::is_stamp_key(entry.first); });
     if (!assessment_.edited) {

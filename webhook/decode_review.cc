@@ -161,7 +161,7 @@ std::string_view to_string(Operation operation) {
   return "";
 }
 
-Result<Review> decode_review(std::string_view body) {
+Result<Review> decode_review(std::string_view body, const workload::KindTable& kinds) {
   const simdjson::padded_string copy(body);
   Fields fields;
   if (const auto error = read_review(copy, fields)) {
@@ -187,7 +187,7 @@ Result<Review> decode_review(std::string_view body) {
   review.object_json = in_body(review.object_json);
   review.old_object_json = in_body(review.old_object_json);
 
-  const workload::Kind* kind = workload::find_builtin_kind(fields.group, review.kind_name);
+  const workload::Kind* kind = kinds.find(fields.group, review.kind_name);
   if (kind != nullptr && kind->version == fields.version) review.kind = kind;
   const bool writes =
       review.operation == Operation::kCreate || review.operation == Operation::kUpdate;

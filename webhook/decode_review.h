@@ -1,8 +1,8 @@
 // Stage 1: AdmissionReview JSON -> Review.
 //
 // Purpose: the only reader of AdmissionReviews. Everything after it works on plain values.
-// Thread-safety: a pure function. Ownership: a Review holds views into `body`, which must outlive
-// it. Errors: kInvalid, naming what is wrong (the caller answers 400).
+// Thread-safety: a pure function. Ownership: a Review holds views into `body` and a kind of
+// `kinds`, which must outlive it. Errors: kInvalid, naming what is wrong (the caller answers 400).
 // Source: k8s.io/api admission/v1 types.go (AdmissionReview, AdmissionRequest).
 #pragma once
 
@@ -40,6 +40,6 @@ struct Review {
   std::optional<workload::Object> old_object;  // on UPDATE
 };
 
-Result<Review> decode_review(std::string_view body);
+Result<Review> decode_review(std::string_view body, const workload::KindTable& kinds);
 
 }  // namespace tidemark::webhook

@@ -7,26 +7,19 @@
 #include <vector>
 
 #include "workload/annotations.h"
+#include "workload/pointer.h"
 
 namespace tidemark::webhook {
 namespace {
 
 using workload::Kind;
 
-// Kinds that a controller makes for a workload of its own: never touched then (contract, rule 7).
-constexpr std::string_view kNotControlled =
-    "!(request.kind.kind in ['Pod', 'ReplicaSet', 'Job']) ||\n"
-    "!object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false))";
-
-// "/spec/jobTemplate/spec/template" -> ".?spec.?jobTemplate.?spec.?template"
+// "/spec/jobTemplate" -> "[?'spec'][?'jobTemplate']": by index, for a field may have the name of a
+// word that CEL keeps to itself.
 std::string optional_path(std::string_view pointer) {
   std::string path;
-  for (const char c : pointer) {
-    if (c == '/') {
-      path.append(".?");
-    } else {
-      path.push_back(c);
-    }
+  for (const std::string& token : workload::split_pointer(pointer)) {
+    path.append("[?'").append(token).append("']");
   }
   return path;
 }
@@ -46,6 +39,21 @@ std::string quoted_list(const std::vector<std::string>& items) {
     list.append("'").append(item).append("'");
   }
   return "[" + list + "]";
+}
+
+std::string one_of(const std::vector<std::string>& kinds) {
+  return "request.kind.group + '/' + request.kind.kind in " + quoted_list(kinds);
+}
+
+// What a controller makes for a workload of its own is never touched (contract, rule 7).
+std::string not_controlled(std::span<const Kind> kinds) {
+  std::vector<std::string> made;
+  for (const Kind& kind : kinds) {
+    if (kind.made_by_controllers) made.push_back(kind.group + "/" + kind.kind);
+  }
+  return "!(" + one_of(made) +
+         ") ||\n"
+         "!object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false))";
 }
 
 std::string records_changed() {
@@ -69,8 +77,7 @@ std::string stamps_differ(std::string_view side) {
 }
 
 std::string changed_condition(std::string_view pointer, const std::vector<std::string>& kinds) {
-  std::string text = "!(request.kind.group + '/' + request.kind.kind in " + quoted_list(kinds) +
-                     ") ||\nrequest.operation != 'UPDATE' ||\n";
+  std::string text = "!(" + one_of(kinds) + ") ||\nrequest.operation != 'UPDATE' ||\n";
   if (pointer.empty()) {
     text.append("object.?spec != oldObject.?spec ||\n")
         .append(stamps_differ("object"))
@@ -152,7 +159,7 @@ std::string webhook_configuration(std::span<const Kind> kinds, const ManifestOpt
   yaml.append("    matchConditions:\n");
   append_condition(yaml, "not-the-sweeper",
                    "request.userInfo.username != '" + options.sweeper_user + "'");
-  append_condition(yaml, "not-controlled", kNotControlled);
+  append_condition(yaml, "not-controlled", not_controlled(kinds));
   for (const auto& [pointer, names] : by_template) {
     append_condition(yaml, condition_name(pointer), changed_condition(pointer, names));
   }

@@ -10,7 +10,6 @@
 
 #include "webhook/manifest.h"
 #include "workload/duration.h"
-#include "workload/kind.h"
 
 namespace tidemark::webhook {
 namespace {
@@ -141,6 +140,17 @@ std::variant<Options, Stop> to_options(const Flags& flags, const config::Environ
   return options;
 }
 
+// Without a file: the built-in kinds alone, as deploy/ has them.
+Stop print_manifest(const std::string& file, const config::Environment& environment) {
+  config::Config config;
+  if (!file.empty()) {
+    auto loaded = config::load_config(file, environment);
+    if (!loaded) return wrong(loaded.error().message);
+    config = *std::move(loaded);
+  }
+  return {.exit_code = 0, .text = webhook_configuration(config.kinds.all(), {})};
+}
+
 Stop check_config(const std::string& file, const config::Environment& environment) {
   const auto config = config::load_config(file, environment);
   if (!config) return wrong(config.error().message);
@@ -161,6 +171,7 @@ std::variant<Options, Stop> parse_options(std::span<const char* const> arguments
   add_flags(*serve, flags);
   CLI::App* check = app.add_subcommand("check-config", "Read a configuration file and say so");
   CLI::App* manifest = app.add_subcommand("manifest", "Print the webhook configuration");
+  manifest->add_option("--config", flags.config, "YAML configuration file: its kinds are added");
   check->add_option("file", checked_file, "YAML configuration file")->required();
 
   try {
@@ -171,8 +182,7 @@ std::variant<Options, Stop> parse_options(std::span<const char* const> arguments
     const int code = app.exit(error, out, err);
     return code == 0 ? Stop{.exit_code = 0, .text = out.str()} : wrong(err.str());
   }
-  if (manifest->parsed())
-    return Stop{.exit_code = 0, .text = webhook_configuration(workload::builtin_kinds(), {})};
+  if (manifest->parsed()) return print_manifest(flags.config, environment);
   if (check->parsed()) return check_config(checked_file, environment);
   return to_options(flags, environment);
 }

@@ -28,6 +28,7 @@
 #include "webhook/admit.h"
 #include "webhook/options.h"
 #include "webhook/serve.h"
+#include "webhook/template_schemas.h"
 
 namespace tidemark::webhook {
 namespace {
@@ -80,13 +81,18 @@ Api connect(const Options& options, Metrics& metrics, const Logger& log) {
   return {.api = *std::move(api)};
 }
 
-// Asks until the API server answers once: until then the program is not ready.
-std::jthread await_api(kube::Api& api, std::atomic<bool>& reached, const Logger& log) {
-  return std::jthread([&api, &reached, log](const std::stop_token& stop) {
+// Asks until the API server answers once, and then what it keeps of the configured kinds: until
+// then the program is not ready.
+std::jthread await_api(kube::Api& api, TemplateSchemas& schemas, const workload::KindTable& kinds,
+                       std::atomic<bool>& reached, const Logger& log) {
+  return std::jthread([&api, &schemas, &kinds, &reached, log](const std::stop_token& stop) {
     RetrySchedule retry({}, std::random_device{}());
     while (!stop.stop_requested()) {
       const auto version = api.get("/version", Deadline::after(kApiTimeout), stop);
       if (version) {
+        for (const workload::Kind& kind : kinds.all()) {
+          (void)schemas.prunes(kind, Deadline::after(kApiTimeout));
+        }
         reached = true;
         log.info("API server reached");
         return;
@@ -151,6 +157,7 @@ AdmitOptions admit_options(const Options& options) {
   return {.deadline = webhook.deadline,
           .policy = {.require = webhook.require, .pin_on_rollback = webhook.pin_on_rollback},
           .defaults = options.config.defaults,
+          .kinds = options.config.kinds,
           .sweeper_user = options.sweeper_user,
           .max_age = options.config.registries.cache_ttl};
 }
@@ -168,8 +175,11 @@ int serve(const Options& options) {
   if (cluster.exit_code != kDone) return cluster.exit_code;
   kube::Api* api = cluster.api.get();
   std::atomic<bool> api_reached{api == nullptr};
+  TemplateSchemas schemas(api, clock, metrics, log);
   std::jthread api_waiter;
-  if (api != nullptr) api_waiter = await_api(*api, api_reached, log);
+  if (api != nullptr) {
+    api_waiter = await_api(*api, schemas, options.config.kinds, api_reached, log);
+  }
 
   registry::ResolverOptions registries = options.config.registries;
   registries.user_agent = kUserAgent;
@@ -190,8 +200,8 @@ int serve(const Options& options) {
   Namespaces namespaces(api, clock, metrics, log);
   WorkerPool pool(kLookupThreads, kMaxQueuedLookups);
   Admitter admitter(admit_options(options),
-                    {.resolver = **resolver, .secrets = secrets, .pool = pool}, namespaces, clock,
-                    metrics, log);
+                    {.resolver = **resolver, .secrets = secrets, .pool = pool}, namespaces, schemas,
+                    clock, metrics, log);
 
   const ReadyCheck ready = [&, stopping = shutdown.token()]() -> std::string {
     if (stopping.stop_requested()) return "shutting down";

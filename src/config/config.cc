@@ -135,6 +135,7 @@ class Reader {
          {"defaults", [&](const YamlValue& v) { read_defaults(v); }},
          {"addresses", [&](const YamlValue& v) { read_addresses(v); }},
          {"cache", [&](const YamlValue& v) { read_cache(v); }},
+         {"kinds", [&](const YamlValue& v) { read_kinds(v); }},
          {"registries", [&](const YamlValue& v) {
             for (const YamlValue& element : v.list()) read_registry(element);
           }}});
@@ -207,6 +208,24 @@ class Reader {
                          {"entries", [&](const YamlValue& v) {
                             r.cache_entries = v.number(1, kMaxCacheEntries);
                           }}});
+  }
+
+  // The table is built with each entry, so that what is wrong with one names its line.
+  void read_kinds(const YamlValue& value) {
+    std::vector<workload::Kind> kinds;
+    for (const auto& [name, entry] : value.entries()) {
+      std::string plural;
+      std::string pointer;
+      read_section(entry, {{"template", [&](const YamlValue& v) { pointer = v.text(); }},
+                           {"plural", [&](const YamlValue& v) { plural = v.text(); }}});
+      if (pointer.empty()) entry.fail("needs a template, such as /spec/template");
+      auto kind = workload::make_custom_kind(name, plural, pointer);
+      if (!kind) entry.fail(kind.error().message);
+      kinds.push_back(std::move(*kind));
+      auto table = workload::KindTable::with(kinds);
+      if (!table) entry.fail(table.error().message);
+      config_.kinds = std::move(*table);
+    }
   }
 
   void read_registry(const YamlValue& value) {

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "registry/options.h"
+#include "workload/kind.h"
 #include "workload/settings.h"
 
 namespace tidemark::config {
@@ -44,6 +45,7 @@ struct Config {
   SweeperConfig sweeper;
   workload::Settings defaults;  // of user-set keys: sweep, mode, stamp, ...
   registry::ResolverOptions registries;
+  workload::KindTable kinds;  // the built-in ones and the configured
 };
 
 // How a ${NAME} is looked up; the programs pass getenv.

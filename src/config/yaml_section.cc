@@ -110,6 +110,23 @@ std::vector<YamlValue> YamlValue::list() const {
   return out;
 }
 
+std::vector<std::pair<std::string, YamlValue>> YamlValue::entries() const {
+  if (node_.IsNull()) return {};
+  if (!node_.IsMap()) fail("must be a mapping (name: value)");
+  std::vector<std::pair<std::string, YamlValue>> out;
+  for (const auto& entry : node_) {
+    if (!entry.first.IsScalar()) file_.fail_at(entry.first.Mark(), path_ + ": a key is no name");
+    const std::string& key = entry.first.Scalar();
+    if (std::ranges::find(out, key, [](const auto& each) { return each.first; }) != out.end()) {
+      file_.fail_at(entry.first.Mark(),
+                    "key " + in_quotes(key) + " in " + path_ + " is given twice");
+    }
+    out.emplace_back(key,
+                     YamlValue(entry.second, path_ + "." + key.substr(0, kMaxQuotedBytes), file_));
+  }
+  return out;
+}
+
 void read_section(const YamlValue& value, const std::vector<YamlField>& fields) {
   if (value.node().IsNull()) return;
   const std::string where = value.path().empty() ? "" : " in " + value.path();

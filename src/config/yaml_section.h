@@ -14,6 +14,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -46,6 +47,8 @@ class YamlValue {
                                      std::chrono::milliseconds most) const;
   // The elements of a list, with paths such as "registries[0]".
   std::vector<YamlValue> list() const;
+  // The entries of a mapping whose keys are names, with paths such as "kinds.example.com/v1/Fleet".
+  std::vector<std::pair<std::string, YamlValue>> entries() const;
   // What `parse` makes of the text; its error becomes a complaint.
   template <typename Parse>
   auto parsed(Parse parse) const {

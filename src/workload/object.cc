@@ -363,7 +363,7 @@ Result<Object> parse_object(std::string_view json, const Kind& kind) {
                                           std::to_string(kMaxObjectBytes) + " bytes");
   }
   Object object;
-  object.kind = kind;
+  object.kind = &kind;
   // A parser for each call: its buffers are a few times the text and cost less than a
   // microsecond, while one kept per thread would hold on to those of the largest text for ever.
   ondemand::parser parser;

@@ -3,7 +3,7 @@
 // Purpose: what stamping and sweeping need to know of a Deployment, CronJob, Pod, ... and nothing
 // more. Unknown fields are skipped; the template's bytes are compared by bare_template.h.
 // Thread-safety: values; each parse_object has a parser of its own. Ownership: copies, no view into
-// the JSON. Errors: kInvalid naming the JSON path, kTooLarge.
+// the JSON; the kind stays its table's. Errors: kInvalid naming the JSON path, kTooLarge.
 #pragma once
 
 #include <cstddef>
@@ -78,7 +78,7 @@ struct ManagedEntry {
 };
 
 struct Object {
-  Kind kind;
+  const Kind* kind = nullptr;  // what it was parsed as; its table's
   std::string ns;
   std::string name;  // may be "" on CREATE with generateName
   std::string generate_name;

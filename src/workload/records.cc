@@ -130,6 +130,22 @@ bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view sl
   });
 }
 
+std::map<std::string, Stamp> pinned_stamps(const PodTemplate& pod_template,
+                                           const std::vector<HistoryEntry>& entries) {
+  std::map<std::string, Stamp> stamps;
+  for (const Slot& slot : pod_template.slots) {
+    const auto reference = image::Reference::parse(slot.image);
+    if (!reference || !reference->tag() || !reference->digest()) continue;
+    Stamp stamp = Stamp::make(*reference, *reference->digest());
+    const std::string text = stamp.str();
+    const bool known = std::ranges::any_of(entries, [&](const HistoryEntry& entry) {
+      return entry.slot == slot.id() && (entry.to == text || entry.from == text);
+    });
+    if (known) stamps.emplace(slot.stamp_key(), std::move(stamp));
+  }
+  return stamps;
+}
+
 Held parse_held(std::string_view text) {
   return read_map<std::vector<Hold>>(text, [](const json& value) {
     std::vector<Hold> holds;

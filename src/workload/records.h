@@ -46,6 +46,11 @@ std::string dump_history(const std::vector<HistoryEntry>& entries);  // "" where
 bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view slot,
                    const image::Digest& digest);
 
+// The stamps that the images themselves stand for, by stamp key: pins that the history knows. Of a
+// template whose schema keeps no annotations, these are the only ones.
+std::map<std::string, Stamp> pinned_stamps(const PodTemplate& pod_template,
+                                           const std::vector<HistoryEntry>& entries);
+
 struct Hold {
   image::Digest digest;
   std::string reason;

@@ -181,7 +181,7 @@ TEST(Config, NamesFileLineAndKey) {
   const std::vector<std::pair<std::string, std::string>> bad = {
       {"registrys: []",
        "config.yaml:1: unknown key \"registrys\" (known: logLevel, opsListen, webhook, sweeper, "
-       "defaults, addresses, cache, registries)"},
+       "defaults, addresses, cache, kinds, registries)"},
       {"# one\nwebhook:\n  listen: ':1'\n  deadlin: 1s\n",
        "config.yaml:4: unknown key \"deadlin\" in webhook (known: listen, deadline, require, "
        "pinOnRollback, readSecrets)"},
@@ -192,7 +192,7 @@ TEST(Config, NamesFileLineAndKey) {
       {"cache:\n  ttl: 1s\n  ttl:\n", "config.yaml:3: key \"ttl\" in cache is given twice"},
       {"<<: {}\n",
        "config.yaml:1: unknown key \"<<\" (known: logLevel, opsListen, webhook, sweeper, defaults, "
-       "addresses, cache, registries)"},
+       "addresses, cache, kinds, registries)"},
       {"logLevel: loud",
        "config.yaml:1: logLevel: unknown log level \"loud\" (debug, info, warn, error, off)"},
       {"logLevel: [info]", "config.yaml:1: logLevel: must be a single value"},
@@ -353,6 +353,59 @@ TEST(Config, ReadsTheProcessEnvironment) {
   const Environment variables = process_environment();
   EXPECT_TRUE(variables("PATH"));
   EXPECT_FALSE(variables("TIDEMARK_SURELY_NOT_SET"));
+}
+
+TEST(Kinds, AreAddedToTheBuiltIn) {
+  EXPECT_EQ(parsed("").kinds.all().size(), workload::builtin_kinds().size());
+  EXPECT_EQ(parsed("kinds:\n").kinds.all().size(), workload::builtin_kinds().size());
+  const auto kinds = parsed(
+                         "kinds:\n"
+                         "  argoproj.io/v1alpha1/Rollout: {template: /spec/template}\n"
+                         "  example.com/v1/Odd:\n"
+                         "    plural: oddities\n"
+                         "    template: /spec/pods/template\n")
+                         .kinds;
+  ASSERT_EQ(kinds.all().size(), workload::builtin_kinds().size() + 2);
+  EXPECT_EQ(kinds.find("argoproj.io", "Rollout")->plural, "rollouts");
+  EXPECT_EQ(kinds.find("example.com", "Odd")->plural, "oddities");
+  EXPECT_EQ(kinds.find("example.com", "Odd")->template_pointer, "/spec/pods/template");
+}
+
+TEST(Kinds, ComplaintsNameLineAndKey) {
+  const std::string one = "kinds:\n  a.b/v1/Fleet: {template: /spec/template}\n";
+  std::string many = "kinds:\n";
+  for (int i = 0; i <= 32; ++i) {
+    many += "  a.b/v1/K" + std::to_string(i) + ": {template: /spec/template}\n";
+  }
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"kinds: [a]\n", "config.yaml:1: kinds: must be a mapping"},
+      {"kinds:\n  Rollout: {template: /spec/template}\n",
+       "config.yaml:2: kinds.Rollout: must be GROUP/VERSION/KIND"},
+      {"kinds:\n  a.b/v1/Fleet: {template: /spec/template, plurals: x}\n",
+       "config.yaml:2: unknown key \"plurals\" in kinds.a.b/v1/Fleet (known: template, plural)"},
+      {"kinds:\n  a.b/v1/Fleet: {plural: x}\n",
+       "config.yaml:2: kinds.a.b/v1/Fleet: needs a template"},
+      {"kinds:\n  a.b/v1/Fleet: /spec/template\n",
+       "config.yaml:2: kinds.a.b/v1/Fleet must be a mapping"},
+      {"kinds:\n  a.b/v1/Fleet: {template: [/spec/a, /spec/b]}\n",
+       "config.yaml:2: kinds.a.b/v1/Fleet.template: must be a single value"},
+      {"kinds:\n  a.b/v1/Fleet: {template: spec.template}\n",
+       "config.yaml:2: kinds.a.b/v1/Fleet: "},
+      {"kinds:\n  a.b/v1/Fleet: {template: /spec/template, plural: A}\n",
+       "config.yaml:2: kinds.a.b/v1/Fleet: \"A\" is not a resource's name"},
+      {"kinds:\n  apps/v1/Deployment: {template: /spec/template}\n",
+       "config.yaml:2: kinds.apps/v1/Deployment: apps/v1/Deployment is built in"},
+      {one + "  a.b/v2/Fleet: {template: /spec/template}\n",
+       "config.yaml:3: kinds.a.b/v2/Fleet: a.b/v2/Fleet is given already"},
+      {one + "  a.b/v1/Fleet: {template: /spec/template}\n",
+       "config.yaml:3: key \"a.b/v1/Fleet\" in kinds is given twice"},
+      {many, "config.yaml:34: kinds.a.b/v1/K32: more than 32 kinds"},
+      {"kinds:\n  " + std::string(900, 'a') + ": {template: /a}\n", "config.yaml:2: kinds.aaa"},
+  };
+  for (const auto& [yaml, complaint] : rows) {
+    const std::string told = problem(yaml);
+    EXPECT_TRUE(told.starts_with(complaint)) << told;
+  }
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ struct Spec {
 };
 
 inline const workload::Kind& kind_of(const Spec& spec) {
-  return *workload::find_builtin_kind(spec.kind == "CronJob" ? "batch" : "apps", spec.kind);
+  return *workload::KindTable().find(spec.kind == "CronJob" ? "batch" : "apps", spec.kind);
 }
 
 inline json object_of(const Spec& spec) {

@@ -31,7 +31,7 @@ Printed call(Function command, Cluster& cluster, const Options& options) {
 Options for_web() {
   Options options;
   options.target = {
-      .kind = workload::find_builtin_kind("apps", "Deployment"), .ns = "team-a", .name = "web"};
+      .kind = workload::KindTable().find("apps", "Deployment"), .ns = "team-a", .name = "web"};
   return options;
 }
 

@@ -64,7 +64,7 @@ class AdmitTest : public ::testing::Test {
     if (!admitter_) {
       admitter_.emplace(options_,
                         Lookups{.resolver = resolver_, .secrets = secrets_, .pool = pool_},
-                        namespaces_, clock_, metrics_, Logger::none());
+                        namespaces_, schemas_, clock_, metrics_, Logger::none());
     }
     return *admitter_;
   }
@@ -93,6 +93,7 @@ class AdmitTest : public ::testing::Test {
   AdmitOptions options_;
   PullSecrets secrets_{&api_, clock_};
   Namespaces namespaces_{&api_, clock_, metrics_, Logger::none()};
+  TemplateSchemas schemas_{&api_, clock_, metrics_, Logger::none()};
   WorkerPool pool_{4, 16};
   std::optional<Admitter> admitter_;
 };

@@ -29,7 +29,7 @@ TEST(DecodeReview, ReadsEveryFieldInAnyOrder) {
       R"("userInfo":{"groups":["g"],"username":"alice"},"operation":"CREATE","name":"web",)"
       R"("namespace":"team-a","kind":{"kind":"Deployment","group":"apps","version":"v1"},)"
       R"("uid":"u\u00e91"},"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"})";
-  const auto review = decode_review(body);
+  const auto review = decode_review(body, {});
   ASSERT_TRUE(review) << review.error().message;
   EXPECT_EQ(review->uid, "u\u00e91");
   EXPECT_EQ(review->operation, Operation::kCreate);
@@ -51,11 +51,12 @@ TEST(DecodeReview, ReadsEveryFieldInAnyOrder) {
 
 TEST(DecodeReview, LeavesOtherKindsAndSubresourcesUnread) {
   const auto other = decode_review(
-      review_of(R"({"uid":"u","operation":"CREATE","kind":{"kind":"Secret"},"object":{"a":1}})"));
+      review_of(R"({"uid":"u","operation":"CREATE","kind":{"kind":"Secret"},"object":{"a":1}})"),
+      {});
   ASSERT_TRUE(other);
   EXPECT_EQ(other->kind, nullptr);
   EXPECT_FALSE(other->object);
-  const auto scale = decode_review(create(R"(,"subResource":"scale")"));
+  const auto scale = decode_review(create(R"(,"subResource":"scale")"), {});
   ASSERT_TRUE(scale);
   EXPECT_FALSE(scale->object);
 }
@@ -94,7 +95,7 @@ TEST(DecodeReview, RefusesWhatIsNoReview) {
       std::string(100'000, '['),
   };
   for (const std::string& body : bad) {
-    const auto review = decode_review(body);
+    const auto review = decode_review(body, {});
     ASSERT_FALSE(review) << body.substr(0, 200);
     EXPECT_EQ(review.error().kind, ErrorKind::kInvalid) << body.substr(0, 200);
   }
@@ -104,7 +105,7 @@ TEST(DecodeReview, RefusesWhatIsNoReview) {
 TEST(DecodeReview, RefusesEveryPrefix) {
   const std::string good = create();
   for (std::size_t size = 0; size < good.size(); ++size) {
-    EXPECT_FALSE(decode_review(std::string_view(good).substr(0, size))) << size;
+    EXPECT_FALSE(decode_review(std::string_view(good).substr(0, size), {})) << size;
   }
 }
 

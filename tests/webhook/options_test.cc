@@ -87,6 +87,7 @@ TEST(Options, NamesTheWrongFlagOrKey) {
       {{"serve", "--self-signed", "--service", "a/b"}, "--webhook-configuration"},
       {{"serve", "--config", "/does/not/exist"}, "/does/not/exist"},
       {{"serve", "--config", unknown_key.c_str()}, "lissen"},
+      {{"manifest", "--config", unknown_key.c_str()}, "lissen"},
       {{"check-config"}, "file"},
       {{"check-config", unknown_key.c_str()}, "lissen"},
   };
@@ -99,7 +100,8 @@ TEST(Options, NamesTheWrongFlagOrKey) {
 }
 
 TEST(Options, AnswersQuestionsWithExitCodeZero) {
-  const ConfigFile good("logLevel: debug\n");
+  const ConfigFile good(
+      "logLevel: debug\nkinds:\n  argoproj.io/v1alpha1/Rollout: {template: /spec/template}\n");
   const struct {
     std::vector<const char*> arguments;
     const char* told;
@@ -108,6 +110,10 @@ TEST(Options, AnswersQuestionsWithExitCodeZero) {
       {{"--help"}, "serve"},
       {{"serve", "--help"}, "--deadline"},
       {{"manifest"}, "kind: MutatingWebhookConfiguration"},
+      {{"manifest", "--config", good.c_str()},
+       "      - apiGroups: [\"argoproj.io\"]\n        apiVersions: [v1alpha1]\n"
+       "        resources: [rollouts]\n"},
+      {{"manifest", "--config", good.c_str()}, "'argoproj.io/Rollout'"},
       {{"check-config", good.c_str()}, ": ok"},
   };
   for (const auto& question : cases) {

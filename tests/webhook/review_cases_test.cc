@@ -64,7 +64,15 @@ struct Setting {
   Policy policy;
   workload::Settings defaults;
   workload::NamespaceMeta ns;
+  bool annotations_pruned = false;
 };
+
+// The built-in kinds and one of a configuration.
+const workload::KindTable& test_kinds() {
+  static const auto kinds = workload::KindTable::with(
+      {workload::make_custom_kind("argoproj.io/v1alpha1/Rollout", "", "/spec/template").value()});
+  return *kinds;
+}
 
 Setting read_setting(const json& file) {
   Setting setting;
@@ -77,6 +85,7 @@ Setting read_setting(const json& file) {
                               tidemark::fail(kind_named(answer.at("error")), answer.at("message")));
     }
   }
+  setting.annotations_pruned = file.value("annotationsPruned", false);
   setting.policy.require = file.value("require", false);
   setting.policy.pin_on_rollback = file.value("pinOnRollback", true);
   if (file.value("mode", "annotate") == "pin") setting.defaults.mode = workload::StampMode::kPin;
@@ -88,10 +97,10 @@ Setting read_setting(const json& file) {
 
 // Decides one review. Slots that no answer is written for must not be asked for.
 Decision decide_review(const std::string& body, const Setting& setting) {
-  const auto review = decode_review(body);
+  const auto review = decode_review(body, test_kinds());
   EXPECT_TRUE(review) << review.error().message;
   if (!review || pass_reason(*review, kSweeperUser)) return {};
-  const auto assessment = assess(*review, setting.ns, setting.defaults);
+  const auto assessment = assess(*review, setting.ns, setting.defaults, setting.annotations_pruned);
   EXPECT_TRUE(assessment) << assessment.error().message;
   for (const SlotPlan& plan : assessment->slots) {
     if (plan.step != Step::kResolve) continue;

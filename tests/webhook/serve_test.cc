@@ -28,10 +28,15 @@ class ServeTest : public ::testing::Test {
   Metrics metrics_;
   PullSecrets secrets_{nullptr, clock_};
   Namespaces namespaces_{nullptr, clock_, metrics_, Logger::none()};
+  TemplateSchemas schemas_{nullptr, clock_, metrics_, Logger::none()};
   WorkerPool pool_{1, 1};
-  Admitter admitter_{{},          {.resolver = resolver_, .secrets = secrets_, .pool = pool_},
-                     namespaces_, clock_,
-                     metrics_,    Logger::none()};
+  Admitter admitter_{{},
+                     {.resolver = resolver_, .secrets = secrets_, .pool = pool_},
+                     namespaces_,
+                     schemas_,
+                     clock_,
+                     metrics_,
+                     Logger::none()};
 };
 
 TEST_F(ServeTest, AnswersWrongRequestsInJson) {

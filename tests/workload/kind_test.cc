@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <set>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "workload/annotations.h"
 #include "workload/pointer.h"
@@ -28,17 +29,17 @@ TEST(Kind, KnowsWhereTemplatesAre) {
   };
   EXPECT_EQ(builtin_kinds().size(), std::size(rows));
   for (const Row& row : rows) {
-    const Kind* kind = find_builtin_kind(row.group, row.kind);
+    const Kind* kind = KindTable().find(row.group, row.kind);
     ASSERT_NE(kind, nullptr) << row.kind;
     EXPECT_EQ(kind->plural, row.plural);
     EXPECT_EQ(kind->template_pointer, row.pointer);
     EXPECT_EQ(kind->template_immutable, row.immutable) << row.kind;
     EXPECT_EQ(kind->rollable, row.rollable) << row.kind;
   }
-  EXPECT_EQ(find_builtin_kind("apps", "Deployment")->api_version(), "apps/v1");
-  EXPECT_EQ(find_builtin_kind("", "Pod")->api_version(), "v1");
-  EXPECT_EQ(find_builtin_kind("extensions", "Deployment"), nullptr);
-  EXPECT_EQ(find_builtin_kind("apps", "deployment"), nullptr);
+  EXPECT_EQ(KindTable().find("apps", "Deployment")->api_version(), "apps/v1");
+  EXPECT_EQ(KindTable().find("", "Pod")->api_version(), "v1");
+  EXPECT_EQ(KindTable().find("extensions", "Deployment"), nullptr);
+  EXPECT_EQ(KindTable().find("apps", "deployment"), nullptr);
 }
 
 TEST(Kind, IsFoundByTheNamesThatKubectlTakes) {
@@ -57,14 +58,118 @@ TEST(Kind, IsFoundByTheNamesThatKubectlTakes) {
                                           {"rc", "ReplicationController"},
                                           {"po", "Pod"},
                                           {"pod", "Pod"}}) {
-    const Kind* found = find_builtin_kind_by_name(name);
+    const Kind* found = KindTable().find_by_name(name);
     ASSERT_NE(found, nullptr) << name;
     EXPECT_EQ(found->kind, kind) << name;
   }
   for (const std::string_view name :
        {"", "deploys", "deployment.batch", "deployment.v2.apps", "svc", "deploy/", "deployment."}) {
-    EXPECT_EQ(find_builtin_kind_by_name(name), nullptr) << name;
+    EXPECT_EQ(KindTable().find_by_name(name), nullptr) << name;
   }
+}
+
+TEST(Kind, KnowsWhatControllersMake) {
+  for (const Kind& kind : builtin_kinds())
+    EXPECT_EQ(kind.made_by_controllers, !kind.rollable) << kind.kind;
+}
+
+TEST(CustomKind, IsReadFromItsName) {
+  const auto kind = make_custom_kind("argoproj.io/v1alpha1/Rollout", "", "/spec/template");
+  ASSERT_TRUE(kind) << kind.error().message;
+  EXPECT_EQ(kind->group, "argoproj.io");
+  EXPECT_EQ(kind->version, "v1alpha1");
+  EXPECT_EQ(kind->kind, "Rollout");
+  EXPECT_EQ(kind->plural, "rollouts");
+  EXPECT_EQ(kind->template_pointer, "/spec/template");
+  EXPECT_TRUE(kind->rollable);
+  EXPECT_TRUE(kind->custom);
+  EXPECT_FALSE(kind->template_immutable);
+  EXPECT_FALSE(kind->made_by_controllers);
+  EXPECT_EQ(make_custom_kind("a.b/v1/Odd", "odds-and-ends", "/x")->plural, "odds-and-ends");
+  EXPECT_EQ(guess_plural("CloneSet"), "clonesets");
+  EXPECT_EQ(guess_plural("Proxy"), "proxies");
+  EXPECT_EQ(guess_plural("Ingress"), "ingresses");
+}
+
+TEST(CustomKind, RefusesWhatTheApiServerWould) {
+  const struct {
+    std::string name, plural, pointer;
+  } rows[] = {
+      {"", "", "/spec/template"},
+      {"Rollout", "", "/spec/template"},
+      {"v1/Pod", "", "/spec/template"},
+      {"a/b/c/D", "", "/spec/template"},
+      {"/v1/Fleet", "", "/spec/template"},
+      {"Example.com/v1/Fleet", "", "/spec/template"},
+      {"example..com/v1/Fleet", "", "/spec/template"},
+      {"example.com/v_1/Fleet", "", "/spec/template"},
+      {"example.com/v1/fleet", "", "/spec/template"},
+      {"example.com/v1/Fle't", "", "/spec/template"},
+      {"example.com/v1/Fleet", "Fleets", "/spec/template"},
+      {"example.com/v1/Fleet", "fleets/x", "/spec/template"},
+      {"example.com/v1/Fleet", "", ""},
+      {"example.com/v1/Fleet", "", "spec/template"},
+      {"example.com/v1/Fleet", "", "/spec//template"},
+      {"example.com/v1/Fleet", "", "/spec/template/"},
+      {"example.com/v1/Fleet", "", "/spec/a~1b"},
+      {"example.com/v1/Fleet", "", "/spec/te'mplate"},
+      {"example.com/v1/Fleet", "", "/" + std::string(kMaxTemplatePointerBytes, 'a')},
+      {std::string(300, 'a') + "/v1/Fleet", "", "/spec/template"},
+  };
+  for (const auto& row : rows) {
+    EXPECT_FALSE(make_custom_kind(row.name, row.plural, row.pointer))
+        << row.name << " " << row.plural << " " << row.pointer;
+  }
+  EXPECT_TRUE(make_custom_kind("example.com/v1/Fleet", "",
+                               "/" + std::string(kMaxTemplatePointerBytes - 1, 'a')));
+}
+
+TEST(KindTable, AddsCustomKindsToTheBuiltIn) {
+  const auto table = KindTable::with(
+      {make_custom_kind("argoproj.io/v1alpha1/Rollout", "", "/spec/template").value(),
+       make_custom_kind("apps.kruise.io/v1beta1/StatefulSet", "", "/spec/template").value()});
+  ASSERT_TRUE(table) << table.error().message;
+  EXPECT_EQ(table->all().size(), builtin_kinds().size() + 2);
+  const Kind* rollout = table->find("argoproj.io", "Rollout");
+  ASSERT_NE(rollout, nullptr);
+  for (const std::string_view name :
+       {"rollout", "rollouts", "Rollout.argoproj.io", "rollouts.v1alpha1.argoproj.io"}) {
+    EXPECT_EQ(table->find_by_name(name), rollout) << name;
+  }
+  EXPECT_EQ(table->find_by_name("sts")->group, "apps");
+  EXPECT_EQ(table->find_by_name("statefulset")->group, "apps");
+  EXPECT_EQ(table->find_by_name("statefulset.apps.kruise.io")->group, "apps.kruise.io");
+  EXPECT_EQ(KindTable().find("argoproj.io", "Rollout"), nullptr);
+}
+
+TEST(KindTable, OutlivesItsCopies) {
+  const Kind* kind = nullptr;
+  KindTable copy;
+  {
+    const auto table = KindTable::with({make_custom_kind("a.b/v1/Fleet", "", "/t").value()});
+    kind = table->find("a.b", "Fleet");
+    copy = *table;
+  }
+  EXPECT_EQ(copy.find("a.b", "Fleet"), kind);
+  EXPECT_EQ(kind->kind, "Fleet");
+}
+
+TEST(KindTable, RefusesWhatIsThereAlready) {
+  const auto of = [](const std::string& name, const std::string& plural = "") {
+    return make_custom_kind(name, plural, "/spec/template").value();
+  };
+  const auto builtin = KindTable::with({of("apps/v1/Deployment")});
+  ASSERT_FALSE(builtin);
+  EXPECT_NE(builtin.error().message.find("built in"), std::string::npos);
+  EXPECT_FALSE(KindTable::with({of("apps/v1beta1/Deployment")})) << "nor in another version";
+  EXPECT_FALSE(KindTable::with({of("a.b/v1/Fleet"), of("a.b/v2/Fleet")}));
+  EXPECT_FALSE(KindTable::with({of("a.b/v1/Fleet"), of("a.b/v1/Navy", "fleets")}));
+  std::vector<Kind> many;
+  for (std::size_t i = 0; i < kMaxCustomKinds; ++i)
+    many.push_back(of("a.b/v1/K" + std::to_string(i)));
+  EXPECT_TRUE(KindTable::with(many));
+  many.push_back(of("a.b/v1/OneMore"));
+  EXPECT_FALSE(KindTable::with(many));
 }
 
 TEST(Annotations, TellsOursFromOthers) {

@@ -36,7 +36,7 @@ std::vector<SlotRow> rows(const PodTemplate& pod_template) {
 TEST(Object, ReadsADeployment) {
   const std::string text = read_workload("deployment");
   const Object object = parsed(text, "deployment");
-  EXPECT_EQ(object.kind.kind, "Deployment");
+  EXPECT_EQ(object.kind->kind, "Deployment");
   EXPECT_EQ(object.ns, "team-a");
   EXPECT_EQ(object.name, "shop");
   EXPECT_EQ(object.uid, "6f0d2c1e-6c8e-4f39-9d55-0c8d3a1b7e10");
@@ -165,6 +165,36 @@ TEST(Object, ReadsACustomKind) {
   EXPECT_FALSE(odd->paused);
   EXPECT_EQ(odd->update_strategy, "");
   EXPECT_FALSE(odd->partition);
+}
+
+// The shapes of OpenKruise's CloneSet and Knative's Service.
+TEST(Object, ReadsTheCustomKindsOfOthers) {
+  const Kind clone_set =
+      make_custom_kind("apps.kruise.io/v1alpha1/CloneSet", "", "/spec/template").value();
+  const auto clones = parse_object(
+      R"({"metadata":{"name":"web","namespace":"a"},"spec":{"replicas":5,"scaleStrategy":{"podsToDelete":["x"]},)"
+      R"("updateStrategy":{"type":"InPlaceIfPossible","partition":2,"maxUnavailable":"20%"},"volumeClaimTemplates":[],)"
+      R"("template":{"metadata":{"labels":{"app":"web"}},"spec":{"initContainers":[{"name":"i","image":"b:1"}],)"
+      R"("containers":[{"name":"app","image":"a:1"}]}}}})",
+      clone_set);
+  ASSERT_TRUE(clones) << clones.error().message;
+  ASSERT_EQ(clones->pod_template.slots.size(), 2U);
+  EXPECT_EQ(clones->pod_template.slots[0].image_pointer,
+            "/spec/template/spec/initContainers/0/image");
+  EXPECT_EQ(clones->update_strategy, "InPlaceIfPossible");
+  EXPECT_FALSE(clones->partition) << "a StatefulSet's is elsewhere";
+  const Kind service =
+      make_custom_kind("serving.knative.dev/v1/Service", "", "/spec/template").value();
+  EXPECT_EQ(service.plural, "services");
+  const auto knative = parse_object(
+      R"({"metadata":{"name":"web"},"spec":{"template":{"metadata":{"annotations":{"autoscaling.knative.dev/class":"kpa"}},)"
+      R"("spec":{"containerConcurrency":10,"containers":[{"name":"user","image":"c:1","ports":[{"containerPort":80}]}]}},)"
+      R"("traffic":[{"latestRevision":true,"percent":100}]}})",
+      service);
+  ASSERT_TRUE(knative) << knative.error().message;
+  ASSERT_EQ(knative->pod_template.slots.size(), 1U);
+  EXPECT_TRUE(knative->pod_template.has_annotations);
+  EXPECT_EQ(knative->kind, &service);
 }
 
 TEST(Object, TakesNullForAbsent) {

@@ -25,7 +25,7 @@ inline std::string read_workload(const std::string& name) {
 }
 
 inline const Kind& kind_of(std::string_view name) {
-  const Kind* kind = find_builtin_kind_by_name(name);
+  const Kind* kind = KindTable().find_by_name(name);
   EXPECT_NE(kind, nullptr) << name;
   return *kind;
 }
