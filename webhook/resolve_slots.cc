@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <stop_token>
 #include <string_view>
 #include <utility>
@@ -83,16 +83,25 @@ std::vector<Result<Resolution>> ask_all(const std::vector<Query>& queries, const
   return answers;
 }
 
-std::vector<image::Reference> unique_references(const Assessment& assessment) {
-  std::vector<image::Reference> references;
-  std::set<std::string> seen;
+// One query for each unique reference, its credentials still to be found.
+//
+// What the registry said long ago is worth less than the stamp that stands: it may be the digest
+// from before the last roll. And a rollback turns on what the registry serves now.
+std::vector<Query> unique_queries(const Assessment& assessment, std::chrono::milliseconds max_age) {
+  std::vector<Query> queries;
   for (const SlotPlan& plan : assessment.slots) {
-    const bool asked = plan.step == Step::kResolve && plan.reference;
-    if (asked && seen.insert(plan.reference->tagged()).second) {
-      references.push_back(*plan.reference);
+    if (plan.step != Step::kResolve || !plan.reference) continue;
+    const std::string tagged = plan.reference->tagged();
+    auto query = std::ranges::find(queries, tagged,
+                                   [](const Query& known) { return known.reference.tagged(); });
+    if (query == queries.end()) {
+      queries.push_back({.reference = *plan.reference, .max_age = max_age});
+      query = std::prev(queries.end());
     }
+    if (plan.old_stamp && plan.same_reference) query->stale_ok = false;
+    if (plan.rollback_to) query->max_age = std::chrono::milliseconds{0};
   }
-  return references;
+  return queries;
 }
 
 bool refused(const Result<Resolution>& answer) {
@@ -128,8 +137,8 @@ Result<image::Digest> to_answer(const Query& query, const Result<Resolution>& an
 
 Answers resolve_slots(const Review& review, const Assessment& assessment, const Lookups& lookups,
                       std::chrono::milliseconds max_age, Deadline deadline) {
-  const auto references = unique_references(assessment);
-  if (references.empty()) return {};
+  std::vector<Query> queries = unique_queries(assessment, max_age);
+  if (queries.empty()) return {};
   const workload::PodTemplate& pod_template = review.object->pod_template;
 
   // A hanging API server leaves half of the time to public registries.
@@ -139,11 +148,7 @@ Answers resolve_slots(const Review& review, const Assessment& assessment, const 
   };
   std::vector<std::string> problems;
   registry::Keyring keyring = read_keyring(problems);
-  std::vector<Query> queries;
-  for (const image::Reference& reference : references) {
-    queries.push_back(
-        {.reference = reference, .credentials = keyring.lookup(reference), .max_age = max_age});
-  }
+  for (Query& query : queries) query.credentials = keyring.lookup(query.reference);
   auto answers = ask_all(queries, lookups, deadline);
 
   // Rotated credentials: what was refused is asked again where the secret now says otherwise.
@@ -174,8 +179,8 @@ Answers resolve_slots(const Review& review, const Assessment& assessment, const 
 
 Answers refuse_slots(const Assessment& assessment, const Error& error) {
   Answers answers;
-  for (const image::Reference& reference : unique_references(assessment)) {
-    answers.insert_or_assign(reference.tagged(), fail(error));
+  for (const Query& query : unique_queries(assessment, {})) {
+    answers.insert_or_assign(query.reference.tagged(), fail(error));
   }
   return answers;
 }

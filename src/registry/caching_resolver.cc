@@ -47,7 +47,7 @@ Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadlin
     observed(asked ? CacheOutcome::kMiss : CacheOutcome::kJoined);
     return result;
   }
-  if (result.error().retryable() && query.max_age.count() > 0) {
+  if (result.error().retryable() && query.max_age.count() > 0 && query.stale_ok) {
     if (auto old = stale(key)) {
       observed(CacheOutcome::kStale);
       return std::move(*old);

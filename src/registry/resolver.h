@@ -27,6 +27,8 @@ struct Query {
   // How old a cached answer may be; zero asks the registry (still one request for all who ask at
   // the same time with the same credential, and no old answer stands in for one that fails).
   std::chrono::milliseconds max_age{0};
+  // Whether an old answer may stand in for a registry that does not answer.
+  bool stale_ok = true;
 };
 
 struct Resolution {

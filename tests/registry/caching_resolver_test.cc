@@ -156,6 +156,18 @@ TEST_F(CachingResolverTest, AnOldAnswerStandsInForAFailureThatMayPass) {
   EXPECT_EQ(resolve().error().kind, ErrorKind::kUnavailable);
 }
 
+TEST_F(CachingResolverTest, AnOldAnswerStandsInOnlyWhereItMay) {
+  ASSERT_TRUE(resolve());
+  clock_.advance(seconds{30});
+  inner_.refuse(kName, ErrorKind::kUnavailable, "down");
+  Query strict = query();
+  strict.stale_ok = false;
+  const auto answer = caching_.resolve(strict, Deadline::after(seconds{60}));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(resolve()->freshness, Freshness::kStale);
+}
+
 TEST_F(CachingResolverTest, WhatTheRegistryTakesAwayDoesNotComeBack) {
   ASSERT_TRUE(resolve());
   clock_.advance(seconds{30});

@@ -52,6 +52,21 @@ json create_review(json object) {
             {"object", std::move(object)}}}};
 }
 
+// One container, "c0", with a stamp.
+json stamped_deployment(const std::string& image, char digest) {
+  json object = deployment({image});
+  object["spec"]["template"]["metadata"]["annotations"]["digest.tidemark.dev/c0"] =
+      image + "@" + fake_digest(digest).str();
+  return object;
+}
+
+json update_review(json old_object, json object) {
+  json review = create_review(std::move(object));
+  review["request"]["operation"] = "UPDATE";
+  review["request"]["oldObject"] = std::move(old_object);
+  return review;
+}
+
 std::string docker_config(const std::string& user) {
   return json{{"auths", {{"registry.test", {{"username", user}, {"password", "secret"}}}}}}.dump();
 }
@@ -154,6 +169,34 @@ TEST_F(AdmitTest, AnswersAtTheDeadlineWhateverTheRegistryDoes) {
   EXPECT_EQ(response["allowed"], true);
   EXPECT_EQ(response["warnings"],
             json({"tidemark: container \"c1\": registry.test/hangs:1 not stamped: timed out"}));
+}
+
+// What the registry said before the last roll must not replace the stamp of that roll.
+TEST_F(AdmitTest, WantsNoOldAnswerInPlaceOfAStampThatStands) {
+  resolver_.serve("registry.test/app:1", fake_digest('b'));
+  resolver_.serve("registry.test/new:1", fake_digest('c'));
+  admit(update_review(stamped_deployment("registry.test/app:1", 'a'),
+                      deployment({"registry.test/app:1", "registry.test/new:1"})));
+  const auto calls = resolver_.calls();
+  ASSERT_EQ(calls.size(), 2U);
+  for (const registry::Query& query : calls) {
+    EXPECT_EQ(query.stale_ok, query.reference.tagged() == "registry.test/new:1");
+    EXPECT_EQ(query.max_age, Admitter::kEditMaxAge);
+  }
+}
+
+// Whether it pins and holds turns on what is served now.
+TEST_F(AdmitTest, ARollbackHearsTheRegistryItself) {
+  resolver_.serve("registry.test/app:1", fake_digest('b'));
+  json old_object = stamped_deployment("registry.test/app:1", 'b');
+  const std::string former = "registry.test/app:1@" + fake_digest('a').str();
+  old_object["metadata"]["annotations"]["tidemark.dev/history"] =
+      R"([{"time":"2026-01-01T00:00:00Z","slot":"c0","to":")" + former + R"(","why":"created"}])";
+  const json response =
+      admit(update_review(old_object, stamped_deployment("registry.test/app:1", 'a')));
+  EXPECT_THAT(response["warnings"][0].get<std::string>(), HasSubstr("rolled back"));
+  ASSERT_EQ(resolver_.calls().size(), 1U);
+  EXPECT_EQ(resolver_.calls()[0].max_age, 0ms);
 }
 
 TEST_F(AdmitTest, RequireTurnsAFailureIntoADenial) {
