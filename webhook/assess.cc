@@ -18,8 +18,10 @@ using workload::SlotImage;
 using workload::Stamp;
 using workload::StringMap;
 using Stamps = std::map<std::string, Stamp>;
+using History = std::vector<workload::HistoryEntry>;
 
 // Clients that send whole files, where a stale export looks like an undo (rule 5).
+constexpr std::string_view kLastAppliedKey = "kubectl.kubernetes.io/last-applied-configuration";
 constexpr std::array kFileWriters = {"kubectl-client-side-apply", "kubectl-replace",
                                      "kubectl-create", "helm"};
 
@@ -45,6 +47,15 @@ bool file_writer(const Review& review) {
   return std::ranges::find(kFileWriters, review.field_manager) != kFileWriters.end();
 }
 
+// A client that names itself, and that wrote down that it applied this very stamp (kubectl apply
+// under another name, Argo CD): the file it applies holds the stamp. `rollout undo` names nobody,
+// and leaves the last applied configuration as it is.
+bool applied_from_file(const Review& review, const Stamp& stamp) {
+  return !review.field_manager.empty() &&
+         annotation(review.object->annotations, kLastAppliedKey).find(stamp.str()) !=
+             std::string_view::npos;
+}
+
 // A declarative owner of the stamp itself: it holds an exported manifest.
 bool applied_by_owner(const Object& object, const std::string& stamp_key) {
   return std::ranges::any_of(object.managed, [&](const workload::ManagedEntry& entry) {
@@ -53,15 +64,27 @@ bool applied_by_owner(const Object& object, const std::string& stamp_key) {
   });
 }
 
+// True where this stamp is what a first invocation of the same write resolved (reinvocationPolicy
+// IfNeeded): the submitted history begins with an entry for it that was never stored. The tag may
+// have moved since, and the digest may be an old one, yet nobody went back to it.
+bool is_first_answer(const Assessment& assessment, const History& submitted, const SlotPlan& plan) {
+  if (!plan.submitted_stamp) return false;
+  const auto newest = std::ranges::find(submitted, plan.slot.id(), &workload::HistoryEntry::slot);
+  return newest != submitted.end() && newest->to == plan.submitted_stamp->str() &&
+         newest->why != workload::kWhyRolledBack &&
+         std::ranges::find(assessment.history, *newest) == assessment.history.end();
+}
+
 // Rule 5, but for the question what the registry serves now.
 bool is_rollback_candidate(const Review& review, const Assessment& assessment,
                            const SlotPlan& plan) {
-  if (!plan.submitted_stamp || !plan.reference || plan.submitted_stamp == plan.old_stamp) {
+  if (!plan.submitted_stamp || !plan.reference || plan.submitted_stamp == plan.old_stamp ||
+      plan.first_answer) {
     return false;
   }
   const Stamp& stamp = *plan.submitted_stamp;
   const std::string id = plan.slot.id();
-  if (!stamp.is_for(*plan.reference) || file_writer(review) ||
+  if (!stamp.is_for(*plan.reference) || file_writer(review) || applied_from_file(review, stamp) ||
       applied_by_owner(*review.object, plan.slot.stamp_key())) {
     return false;
   }
@@ -158,9 +181,13 @@ Result<bool> template_edited(const Review& review, const Stamps& old_stamps,
 }
 
 Step step_of(const SlotPlan& plan, const Assessment& assessment, const Review& review) {
-  const bool replaced = assessment.edited || (review.kind->template_immutable &&
-                                              !plan.same_reference && review.old_object);
-  if (!replaced && !plan.rollback_to) return Step::kCarry;
+  // A rollback of one slot replaces the pods of all: the others will be pulled anew, too.
+  const bool rolled_back = std::ranges::any_of(
+      assessment.slots, [](const SlotPlan& slot) { return slot.rollback_to.has_value(); });
+  const bool replaced =
+      assessment.edited || rolled_back ||
+      (review.kind->template_immutable && !plan.same_reference && review.old_object);
+  if (!replaced) return Step::kCarry;
   const auto& ignored = assessment.settings.ignored_containers;
   const bool wanted = assessment.settings.stamp && !ignored.contains(plan.slot.name);
   if (!wanted) return Step::kLeaveAlone;
@@ -176,6 +203,34 @@ bool all_stamps_gone(const Review& review, const Stamps& old_stamps) {
   const bool any = std::ranges::any_of(
       submitted, [](const auto& entry) { return workload::is_stamp_key(entry.first); });
   return !old_stamps.empty() && !any && review.field_manager.empty();
+}
+
+// Back to the baseline, as far as the submitted object has it: an undo brings it along (from the
+// former ReplicaSet) or leaves it where it is. A client that writes its own object drops it.
+void return_to_baseline(const Review& review, Assessment& assessment) {
+  const auto submitted = workload::parse_baseline(
+      annotation(review.object->annotations, workload::kBaselineKey));
+  for (SlotPlan& plan : assessment.slots) {
+    const auto baseline = assessment.baseline.find(plan.slot.id());
+    if (baseline == assessment.baseline.end() || !plan.reference ||
+        !submitted.contains(plan.slot.id()) || !baseline->second.is_for(*plan.reference) ||
+        baseline->second == plan.old_stamp) {
+      continue;
+    }
+    plan.rollback_to = baseline->second;
+    assessment.undo = true;
+  }
+}
+
+// `rollout undo` of a Deployment replaces its annotations by those of the former ReplicaSet. Where
+// no stamp tells (equal stamps, or none), the history does: it is as it was then, without what was
+// recorded since.
+bool brings_former_annotations(const Review& review, const Assessment& assessment,
+                               const History& submitted) {
+  if (!review.field_manager.empty() || assessment.history.empty()) return false;
+  if (submitted.empty()) return assessment.all_stamps_gone && assessment.edited;
+  const auto newest_then = std::ranges::find(assessment.history, submitted.front());
+  return newest_then != assessment.history.begin() && newest_then != assessment.history.end();
 }
 
 }  // namespace
@@ -208,40 +263,35 @@ Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& n
     assessment.baseline =
         workload::parse_baseline(annotation(old_annotations, workload::kBaselineKey));
   }
+  const History submitted_history =
+      workload::parse_history(annotation(object.annotations, workload::kHistoryKey));
   auto effective = workload::effective_settings(object, ns, defaults);
   const bool pin_mode = effective.settings.mode == workload::StampMode::kPin;
 
+  const bool may_roll_back = review.old_object && !review.kind->template_immutable;
   for (const Slot& slot : object.pod_template.slots) {
     SlotPlan plan = compare_slot(slot, review, old_stamps, submitted_stamps, pin_mode);
+    plan.first_answer = is_first_answer(assessment, submitted_history, plan);
     const bool stamps_last = !annotations_pruned || pin_mode;
-    if (review.old_object && !review.kind->template_immutable && stamps_last &&
-        is_rollback_candidate(review, assessment, plan)) {
+    if (may_roll_back && stamps_last && is_rollback_candidate(review, assessment, plan)) {
       plan.rollback_to = plan.submitted_stamp;
       assessment.undo = true;
     }
     assessment.slots.push_back(std::move(plan));
   }
-  if (review.old_object && !review.kind->template_immutable && !annotations_pruned &&
-      all_stamps_gone(review, old_stamps)) {
-    assessment.all_stamps_gone = true;
-    for (SlotPlan& plan : assessment.slots) {
-      const auto baseline = assessment.baseline.find(plan.slot.id());
-      if (baseline == assessment.baseline.end() || !plan.reference ||
-          !baseline->second.is_for(*plan.reference) || baseline->second == plan.old_stamp) {
-        continue;
-      }
-      plan.rollback_to = baseline->second;
-      assessment.undo = true;
-    }
+  const auto edited = template_edited(review, old_stamps, assessment.slots);
+  if (!edited) return fail(edited.error());
+  assessment.edited = *edited;
+  if (may_roll_back) {
+    assessment.all_stamps_gone = !annotations_pruned && all_stamps_gone(review, old_stamps);
+    if (assessment.all_stamps_gone) return_to_baseline(review, assessment);
+    if (brings_former_annotations(review, assessment, submitted_history)) assessment.undo = true;
   }
-  // An undo brought the annotations of a former revision along: what the user wants is in the old.
+  // What the user wants is in the old object then.
   if (assessment.undo) effective = workload::effective_settings(*review.old_object, ns, defaults);
   assessment.settings = std::move(effective.settings);
   assessment.problems = std::move(effective.problems);
 
-  const auto edited = template_edited(review, old_stamps, assessment.slots);
-  if (!edited) return fail(edited.error());
-  assessment.edited = *edited;
   for (SlotPlan& plan : assessment.slots) {
     plan.step = step_of(plan, assessment, review);
     const bool listed = assessment.held.contains(plan.slot.id());

@@ -48,6 +48,7 @@ struct SlotPlan {
   bool old_pinned = false;                        // old_image is a pin of ours
   bool same_reference = false;                    // as the old object's slot
   std::optional<workload::Stamp> submitted_stamp = {};
+  bool first_answer = false;         // submitted_stamp is ours, of a first invocation of this write
   bool pinned_by_submitted = false;  // the image is a pin that only this stamp explains
 
   bool held = false;  // rule 4: keeps its stamp unless the tag moved on
@@ -57,7 +58,8 @@ struct SlotPlan {
 
 struct Assessment {
   bool edited = false;  // the template changes: its pods are replaced
-  // The write is a `rollout undo`: user-set keys come from the old object as well (rule 5).
+  // The write is a `rollout undo`, also one that rolls back no stamp: user-set keys come from the
+  // old object as well (rule 5).
   bool undo = false;
   // All stamps are gone and no field manager is named (rule 5).
   bool all_stamps_gone = false;

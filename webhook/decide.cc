@@ -109,10 +109,11 @@ class Decider {
         decision_.warnings.push_back("tidemark: " + problem);
       }
     }
-    if (assessment_.all_stamps_gone && !assessment_.undo) {
-      decision_.warnings.emplace_back(
-          "tidemark: the template came without its stamps, they stay; an undo to a revision from "
-          "before Tidemark cannot bring older images back");
+    if (assessment_.all_stamps_gone && !rolls_back()) {
+      decision_.warnings.push_back(
+          std::string("tidemark: the template came without its stamps") +
+          (assessment_.edited ? "" : ", they stay") +
+          "; an undo to a revision from before Tidemark cannot bring older images back");
     }
     warn_of_replaced_stamps();
     warn_of_pull_policies();
@@ -166,6 +167,15 @@ class Decider {
     return review_.object->pod_template.annotations;
   }
   bool pin_mode() const { return assessment_.settings.mode == workload::StampMode::kPin; }
+  bool rolls_back() const {
+    return std::ranges::any_of(assessment_.slots,
+                               [](const SlotPlan& plan) { return plan.rollback_to.has_value(); });
+  }
+  bool is_first_answer(std::string_view stamp_key) const {
+    return std::ranges::any_of(assessment_.slots, [&](const SlotPlan& plan) {
+      return plan.first_answer && plan.slot.stamp_key() == stamp_key;
+    });
+  }
   bool has_slot(std::string_view id) const {
     return std::ranges::any_of(assessment_.slots,
                                [&](const SlotPlan& plan) { return plan.slot.id() == id; });
@@ -214,12 +224,16 @@ class Decider {
   }
 
   SlotResult keep(const SlotPlan& plan, const Result<image::Digest>& answer) {
-    if (!plan.old_pinned && answer && *answer != plan.old_stamp->digest()) {
+    if (!plan.old_pinned && !pin_mode() && answer && *answer != plan.old_stamp->digest()) {
       decision_.warnings.push_back(
           warning_for(plan, "held at " + short_form(plan.old_stamp->digest()) +
                                 " but not pinned: new pods may run " + short_form(*answer)));
     }
-    return {.image = plan.old_pinned ? plan.old_image : plan.written, .stamp = plan.old_stamp};
+    std::string image = plan.old_pinned ? plan.old_image : plan.written;
+    if (pin_mode() && !plan.old_pinned) {
+      image = workload::pinned_image(plan.written, plan.old_stamp->digest());
+    }
+    return {.image = std::move(image), .stamp = plan.old_stamp};
   }
 
   SlotResult stamped(const SlotPlan& plan, const image::Digest& digest, std::string_view why) {
@@ -235,10 +249,10 @@ class Decider {
     const std::string id = plan.slot.id();
     const image::Digest& target = plan.rollback_to->digest();
     release(id, target);
-    // Served now anyway: an edit, but for the hold on it, which its owner has just lifted.
+    // Served now anyway: nothing to pin or to hold, and its owner has just lifted the hold on it.
     if (answer && *answer == target) {
       held_.erase(id);
-      return stamped(plan, target, workload::kWhyEdited);
+      return stamped(plan, target, workload::kWhyRolledBack);
     }
     std::optional<image::Digest> left;
     if (answer) {
@@ -403,6 +417,7 @@ class Decider {
     for (std::size_t entries = workload::kMaxHistoryEntries; entries-- > 0 && !fits();) {
       shorten_history(wanted, entries);
     }
+    if (!fits() && is_our_cause(wanted)) wanted.erase(std::string(workload::kChangeCauseKey));
     for (const std::string_view key :
          {workload::kUnstampedKey, workload::kBaselineKey, workload::kHeldKey}) {
       if (!fits()) wanted.erase(std::string(key));
@@ -428,7 +443,7 @@ class Decider {
     };
     for (const auto& [key, value] : submitted_template_annotations()) {
       if (!workload::is_stamp_key(key) || value == value_in(template_annotations_, key) ||
-          value == value_in(old_template_annotations_, key)) {
+          value == value_in(old_template_annotations_, key) || is_first_answer(key)) {
         continue;
       }
       decision_.warnings.push_back("tidemark: annotation " + key +
