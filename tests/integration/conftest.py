@@ -6,10 +6,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import programs  # noqa: E402
+from harness import manifests, programs  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
+from harness.processes import wait_for  # noqa: E402
 from harness.proxies import KillSwitch, Proxy  # noqa: E402
-from harness.registry import PrivateRegistry  # noqa: E402
+from harness.registry import Image, PrivateRegistry  # noqa: E402
 
 PRIVATE = ("puller", "correct horse battery staple")
 
@@ -81,3 +82,31 @@ def ns(kubectl, webhook):
     name = kubectl.namespace()
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def image(registry, ns):
+    """A tag of this test's own; its digest is image.digest."""
+    return Image(registry, f"{ns}/app:1")
+
+
+@pytest.fixture
+def web(kubectl, ns, image):
+    """A stamped Deployment of one replica, its one ReplicaSet made."""
+    kubectl.apply(manifests.deployment("web", ns, manifests.pod_spec(image.ref)))
+    wait_for("the first ReplicaSet", lambda: len(kubectl.replica_sets("web", ns)) == 1)
+    return image
+
+
+@pytest.fixture(scope="session")
+def seen(kubectl):
+    """seen(image, ns): admission knows the image's digest of now, not one that it remembers."""
+
+    def answered(image, ns):
+        manifest = manifests.deployment("probe", ns, manifests.pod_spec(image.ref))
+        return kubectl.create(manifest, "--dry-run=server", "-o", "json")
+
+    def wait(image, ns):
+        wait_for("the remembered digest expires", lambda: image.stamp in answered(image, ns), 20, 0.2)
+
+    return wait

@@ -7,41 +7,9 @@ import pytest
 from harness import manifests
 from harness.processes import free_port, stays_for, wait_for
 from harness.proxies import Mute
+from harness.rollouts import template_text
 
 STAMP = "digest.tidemark.dev/app"
-
-
-def template_text(kubectl, kind, name, ns):
-    return json.dumps(kubectl.template(kind, name, ns), sort_keys=True)
-
-
-@pytest.fixture
-def image(registry, ns):
-    """A tag of this test's own; its digest is image.digest."""
-    return Image(registry, f"{ns}/app:1")
-
-
-class Image:
-    def __init__(self, registry, name):
-        self.registry, self.name = registry, name
-        self.ref = f"{registry.address}/{name}"
-        self.move("first")
-
-    def move(self, content):
-        self.digest = self.registry.push(self.name, f"{self.name} {content}")
-        return self.digest
-
-    @property
-    def stamp(self):
-        return f"{self.ref}@{self.digest}"
-
-
-@pytest.fixture
-def web(kubectl, ns, image):
-    """A stamped Deployment of one replica, its one ReplicaSet made."""
-    kubectl.apply(manifests.deployment("web", ns, manifests.pod_spec(image.ref)))
-    wait_for("the first ReplicaSet", lambda: len(kubectl.replica_sets("web", ns)) == 1)
-    return image
 
 
 @pytest.mark.parametrize("kind", manifests.BUILDERS)

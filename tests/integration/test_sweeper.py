@@ -9,14 +9,11 @@ from harness import manifests
 from harness.processes import Process, stays_for, wait_for
 from harness.programs import NAMESPACE
 from harness.proxies import Proxy, api_tls
+from harness.rollouts import reasons
 
 from test_admission import STAMP, give_pull_secret, give_to_service_account
 
 ROLL = {"tidemark.dev/sweep": "roll"}
-
-
-def reasons(kubectl, kind, name, ns):
-    return [entry["why"] for entry in kubectl.history(kind, name, ns)]
 
 
 def moved_app(kubectl, registry, ns, kind="deployment", annotations=None, content="first"):

@@ -61,6 +61,24 @@ class Registry:
         return self.crane("digest", "--insecure", f"{self.address}/{name}")
 
 
+class Image:
+    """A tag of one test's own; `digest` is what it names now."""
+
+    def __init__(self, registry, name, address=None):
+        self.registry, self.name = registry, name
+        self.ref = f"{address or registry.address}/{name}"
+        self.move("first")
+
+    def move(self, content):
+        """The same content has the same digest."""
+        self.digest = self.registry.push(self.name, f"{self.name} {content}")
+        return self.digest
+
+    @property
+    def stamp(self):
+        return f"{self.ref}@{self.digest}"
+
+
 class PrivateRegistry(Registry):
     """A docker-registry of the test's own, with htpasswd accounts where asked."""
 

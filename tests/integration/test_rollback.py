@@ -1,0 +1,300 @@
+"""`kubectl rollout undo` and what only looks like it (stamp contract, rules 4 and 5)."""
+
+import json
+
+import pytest
+from harness import manifests
+from harness.registry import Image
+from harness.rollouts import (ROLLABLE, UNSEEN, annotations, held, images, reasons, revisions, settled,
+                              template_text)
+
+from test_admission import STAMP
+from test_sweeper import ROLL
+
+
+class Story:
+    """One workload `web`, the image it runs, and the commands of its owner."""
+
+    def __init__(self, kubectl, kind, ns, image, sweeper, seen):
+        self.kubectl, self.kind, self.ns, self.image, self.sweeper = kubectl, kind, ns, image, sweeper
+        self.at = (kind, "web", ns)
+        self._seen = seen
+
+    def manifest(self, **more):
+        return manifests.BUILDERS[self.kind]("web", self.ns, manifests.pod_spec(self.image.ref), **more)
+
+    def create(self):
+        self.kubectl.apply(self.manifest(annotations=ROLL))
+        settled(self.kubectl, *self.at)
+        return self.image.digest
+
+    def roll(self, content):
+        """The tag moves, the sweeper follows."""
+        self.image.move(content)
+        self.sweeper.once("-n", self.ns)
+        assert self.stamp() == self.image.stamp
+        settled(self.kubectl, *self.at)
+        return self.image.digest
+
+    def annotate(self, *pairs):
+        self.kubectl("annotate", self.kind, "web", "-n", self.ns, "--overwrite", *pairs)
+
+    def rollout(self, *arguments):
+        self.kubectl("rollout", arguments[0], self.kind, "web", "-n", self.ns, *arguments[1:])
+        told = self.kubectl.warnings
+        settled(self.kubectl, *self.at)
+        return told
+
+    def undo(self, *flags):
+        return self.rollout("undo", *flags)
+
+    def seen(self):
+        self._seen(self.image, self.ns)
+
+    def stamp(self):
+        return self.kubectl.stamps(*self.at).get(STAMP)
+
+    def app_image(self):
+        return images(self.kubectl.template(*self.at))["app"]
+
+    def revision_with(self, digest):
+        known = revisions(self.kubectl, *self.at)
+        return min(number for number, template in known.items()
+                   if template["metadata"].get("annotations", {}).get(STAMP, "").endswith(digest))
+
+    def annotations(self):
+        return annotations(self.kubectl, *self.at)
+
+    def held(self):
+        return held(self.kubectl, *self.at).get("app", [])
+
+    def reasons(self):
+        return reasons(self.kubectl, *self.at)
+
+    def text(self):
+        return template_text(self.kubectl, *self.at)
+
+    def assert_back_at(self, digest, holding):
+        assert self.stamp() == f"{self.image.ref}@{digest}"
+        assert self.app_image() == f"{self.image.ref}@{digest}", "the old bits come back: pinned"
+        assert self.held() == holding
+        assert self.reasons()[0] == "rolled-back"
+
+    def assert_sweeps_change_nothing(self, times=2):
+        before = self.text()
+        for _ in range(times):
+            self.sweeper.once("-n", self.ns)
+        assert self.text() == before
+
+
+@pytest.fixture
+def story(kubectl, ns, image, sweeper, seen):
+    return lambda kind: Story(kubectl, kind, ns, image, sweeper, seen)
+
+
+@pytest.mark.parametrize("kind", ROLLABLE)
+def test_an_undo_brings_the_old_bits_back_until_the_tag_moves_on(story, kind):
+    web = story(kind)
+    first = web.create()
+    second = web.roll("second")
+    web.annotate("tidemark.dev/ignore-containers=nobody", "tidemark.dev/cooldown=0s")
+    told = web.undo()
+    web.assert_back_at(first, holding=[second])
+    assert any("rolled back" in line and "held" in line for line in told), told
+    assert any("ignoreDifferences" in line for line in told), told
+    kept = web.annotations()
+    assert kept["tidemark.dev/sweep"] == "roll"
+    assert (kept["tidemark.dev/ignore-containers"], kept["tidemark.dev/cooldown"]) == ("nobody", "0s"), \
+        "the owner's settings are of now, not of the former revision"
+    web.assert_sweeps_change_nothing()
+
+    # A restart and a manifest applied again are no reason to leave it.
+    web.rollout("restart")
+    web.kubectl.apply(web.manifest(annotations=ROLL))
+    web.assert_back_at(first, holding=[second])
+
+    third = web.roll("third")
+    assert web.app_image() == web.image.ref, "the pin is taken back"
+    assert web.held() == []
+    assert web.reasons() == ["moved", "rolled-back", "moved", "created"]
+    assert web.stamp().endswith(third)
+
+
+@pytest.mark.parametrize("kind", ROLLABLE)
+def test_undo_of_the_undo_and_undo_again(story, kind):
+    web = story(kind)
+    first = web.create()
+    second = web.roll("second")
+    web.undo()
+    web.assert_back_at(first, holding=[second])
+
+    web.undo()
+    assert (web.stamp(), web.app_image()) == (web.image.stamp, web.image.ref), "what is served now needs no pin"
+    assert web.held() == [], "its owner has just lifted the hold"
+    web.assert_sweeps_change_nothing(1)
+
+    web.undo()
+    web.assert_back_at(first, holding=[second])
+    web.assert_sweeps_change_nothing(1)
+
+
+@pytest.mark.parametrize("kind", ROLLABLE)
+def test_undo_to_chosen_revisions(story, kind):
+    web = story(kind)
+    first = web.create()
+    second = web.roll("second")
+    third = web.roll("third")
+    web.undo(f"--to-revision={web.revision_with(first)}")
+    web.assert_back_at(first, holding=[third])
+    web.undo(f"--to-revision={web.revision_with(second)}")
+    web.assert_back_at(second, holding=[third])
+    web.assert_sweeps_change_nothing()
+
+    # The same stamp in a revision without the pin: nothing changes, nor does what the owner has set since.
+    web.annotate("tidemark.dev/ignore-containers=nobody")
+    before = web.text()
+    web.kubectl("rollout", "undo", kind, "web", "-n", web.ns, f"--to-revision={web.revision_with(second)}")
+    assert web.text() == before
+    assert web.held() == [third]
+    assert web.annotations()["tidemark.dev/ignore-containers"] == "nobody"
+
+
+def test_an_undo_leaves_a_hold_by_hand_in_force(story):
+    web = story("deployment")
+    first = web.create()
+    web.roll("second")
+    web.annotate("tidemark.dev/hold=true")
+    web.undo()
+    web.assert_back_at(first, holding=[web.image.digest])
+    assert web.annotations()["tidemark.dev/hold"] == "true"
+    web.image.move("third")
+    web.assert_sweeps_change_nothing(1)
+    web.annotate("tidemark.dev/hold-")
+    web.sweeper.once("-n", web.ns)
+    assert (web.stamp(), web.app_image()) == (web.image.stamp, web.image.ref)
+
+
+def test_an_undo_replaces_all_pods_so_every_slot_tells_what_they_pull(kubectl, ns, registry, sweeper, image, seen, story):
+    web = story("deployment")
+    side = Image(registry, f"{ns}/side:1")
+    spec = manifests.pod_spec(image.ref)
+    spec["containers"].append({"name": "side", "image": side.ref, "imagePullPolicy": "Always"})
+    kubectl.apply(manifests.deployment("web", ns, spec, ROLL))
+    settled(kubectl, *web.at)
+    first = image.digest
+    web.roll("second")
+    side.move("second")
+    seen(side, ns)
+    web.undo()
+    web.assert_back_at(first, holding=[image.digest])
+    assert kubectl.stamps(*web.at)["digest.tidemark.dev/side"] == side.stamp
+
+
+def test_an_undo_while_the_registry_is_down(kubectl, ns, registry, registry_proxy, sweeper, seen):
+    proxied = Image(registry, f"{ns}/app:1", address=registry_proxy.address)
+    web = Story(kubectl, "deployment", ns, proxied, sweeper, seen)
+    first = web.create()
+    second = web.roll("second")
+    registry_proxy.switch.arm(0, lambda: None)  # from here on no request is answered
+    try:
+        web.undo()
+        web.assert_back_at(first, holding=[second])
+        web.rollout("restart")
+        web.assert_back_at(first, holding=[second])
+    finally:
+        registry_proxy.switch.disarm()
+        seen(proxied, ns)
+    web.assert_sweeps_change_nothing()
+
+
+def test_an_edit_while_the_registry_is_down_keeps_the_stamp_not_an_older_answer(kubectl, ns, registry, registry_proxy,
+                                                                                sweeper, seen):
+    proxied = Image(registry, f"{ns}/app:1", address=registry_proxy.address)
+    web = Story(kubectl, "deployment", ns, proxied, sweeper, seen)
+    web.create()
+    web.roll("second")  # admission has seen the first digest only
+    registry_proxy.switch.arm(0, lambda: None)
+    try:
+        told = web.rollout("restart")
+    finally:
+        registry_proxy.switch.disarm()
+        seen(proxied, ns)
+    assert web.stamp() == proxied.stamp
+    assert any("keeps its stamp" in line for line in told), told
+
+
+@pytest.mark.parametrize("kind", ROLLABLE)
+def test_undo_to_a_revision_from_before_tidemark(story, kubectl, kind):
+    web = story(kind)
+    kubectl("apply", "-f", "-", *UNSEEN, stdin=web.manifest())
+    settled(kubectl, *web.at)
+    assert web.stamp() is None
+    web.image.move("second")
+    web.rollout("restart")
+    assert web.stamp() == web.image.stamp
+    web.annotate("tidemark.dev/ignore-containers=nobody")
+    web.seen()
+    told = web.undo()
+    assert any("before Tidemark" in line for line in told), told
+    assert (web.stamp(), web.app_image(), web.held()) == (web.image.stamp, web.image.ref, [])
+    assert web.annotations()["tidemark.dev/ignore-containers"] == "nobody"
+    assert web.reasons() == ["edited"]
+
+
+@pytest.mark.parametrize("kind", ROLLABLE)
+def test_undo_to_the_adopted_revision_returns_to_its_baseline(story, kubectl, kind):
+    web = story(kind)
+    first, baseline = web.image.digest, json.dumps({"app": web.image.stamp})
+    kubectl("apply", "-f", "-", *UNSEEN, stdin=web.manifest())
+    kubectl("annotate", kind, "web", "-n", web.ns, f"tidemark.dev/baseline={baseline}", *UNSEEN)
+    settled(kubectl, *web.at)
+    web.image.move("second")
+    web.seen()
+    web.rollout("restart")
+    assert web.stamp() == web.image.stamp
+    web.undo()
+    web.assert_back_at(first, holding=[web.image.digest])
+    web.assert_sweeps_change_nothing(1)
+
+
+def test_a_client_that_names_itself_not_and_writes_its_own_object_is_no_undo(story, kubectl):
+    web = story("deployment")
+    baseline = json.dumps({"app": web.image.stamp})
+    kubectl("apply", "-f", "-", *UNSEEN, stdin=web.manifest())
+    kubectl("annotate", "deployment", "web", "-n", web.ns, f"tidemark.dev/baseline={baseline}", *UNSEEN)
+    web.image.move("second")
+    web.seen()
+    web.rollout("restart")
+    mine = web.manifest()
+    mine["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "X", "value": "1"}]
+    kubectl("replace", "--raw", f"/apis/apps/v1/namespaces/{web.ns}/deployments/web", "-f", "-", stdin=mine)
+    assert (web.stamp(), web.app_image(), web.held()) == (web.image.stamp, web.image.ref, [])
+
+
+STALE_WRITERS = {
+    "apply": ["apply"],
+    "apply-under-another-name": ["apply", "--field-manager=argocd-controller"],
+    "replace": ["replace"],
+    "server-side-apply": ["apply", "--server-side", "--force-conflicts"],
+}
+
+
+@pytest.mark.parametrize("client", STALE_WRITERS)
+def test_a_stale_exported_file_is_no_rollback(story, kubectl, client):
+    web = story("deployment")
+    first = web.create()
+    exported = kubectl.get(*web.at)
+    exported["metadata"] = {k: v for k, v in exported["metadata"].items() if k in ("name", "namespace", "annotations")}
+    exported["metadata"]["annotations"].pop("kubectl.kubernetes.io/last-applied-configuration")
+    exported.pop("status")
+    web.roll("second")
+    before = web.text()
+    for _ in range(2):  # a GitOps tool writes it again and again
+        kubectl(*STALE_WRITERS[client], "-f", "-", stdin=exported)
+        assert web.text() == before
+    assert web.held() == []
+    assert web.reasons() == ["moved", "created"]
+
+    # And the undo that its owner means works after it.
+    web.undo()
+    web.assert_back_at(first, holding=[web.image.digest])
