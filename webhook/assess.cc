@@ -67,11 +67,12 @@ bool applied_by_owner(const Object& object, const std::string& stamp_key) {
 // True where this stamp is what a first invocation of the same write resolved (reinvocationPolicy
 // IfNeeded): the submitted history begins with an entry for it that was never stored. The tag may
 // have moved since, and the digest may be an old one, yet nobody went back to it.
-bool is_first_answer(const Assessment& assessment, const History& submitted, const SlotPlan& plan) {
-  if (!plan.submitted_stamp) return false;
+bool is_first_answer(const Review& review, const Assessment& assessment, const History& submitted,
+                     const SlotPlan& plan) {
+  if (!review.old_object || !plan.submitted_stamp) return false;
   const auto newest = std::ranges::find(submitted, plan.slot.id(), &workload::HistoryEntry::slot);
   return newest != submitted.end() && newest->to == plan.submitted_stamp->str() &&
-         newest->why != workload::kWhyRolledBack &&
+         newest->by == review.user && newest->why != workload::kWhyRolledBack &&
          std::ranges::find(assessment.history, *newest) == assessment.history.end();
 }
 
@@ -208,8 +209,8 @@ bool all_stamps_gone(const Review& review, const Stamps& old_stamps) {
 // Back to the baseline, as far as the submitted object has it: an undo brings it along (from the
 // former ReplicaSet) or leaves it where it is. A client that writes its own object drops it.
 void return_to_baseline(const Review& review, Assessment& assessment) {
-  const auto submitted = workload::parse_baseline(
-      annotation(review.object->annotations, workload::kBaselineKey));
+  const auto submitted =
+      workload::parse_baseline(annotation(review.object->annotations, workload::kBaselineKey));
   for (SlotPlan& plan : assessment.slots) {
     const auto baseline = assessment.baseline.find(plan.slot.id());
     if (baseline == assessment.baseline.end() || !plan.reference ||
@@ -271,7 +272,7 @@ Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& n
   const bool may_roll_back = review.old_object && !review.kind->template_immutable;
   for (const Slot& slot : object.pod_template.slots) {
     SlotPlan plan = compare_slot(slot, review, old_stamps, submitted_stamps, pin_mode);
-    plan.first_answer = is_first_answer(assessment, submitted_history, plan);
+    plan.first_answer = is_first_answer(review, assessment, submitted_history, plan);
     const bool stamps_last = !annotations_pruned || pin_mode;
     if (may_roll_back && stamps_last && is_rollback_candidate(review, assessment, plan)) {
       plan.rollback_to = plan.submitted_stamp;

@@ -52,7 +52,7 @@ std::string review_of(std::string_view operation, const std::string& object,
 
 void run(benchmark::State& state, const std::string& review) {
   for (auto _ : state) {
-    const auto decoded = webhook::decode_review(review);
+    const auto decoded = webhook::decode_review(review, {});
     if (!decoded) return state.SkipWithError(decoded.error().message.c_str());
     const auto assessment = webhook::assess(*decoded, {}, {});
     if (!assessment) return state.SkipWithError(assessment.error().message.c_str());
@@ -98,9 +98,10 @@ void WarmAdmission(benchmark::State& state) {
   KnowsAll resolver;
   webhook::PullSecrets secrets(nullptr, clock);
   webhook::Namespaces namespaces(nullptr, clock, metrics, Logger::none());
+  webhook::TemplateSchemas schemas(nullptr, clock, metrics, Logger::none());
   WorkerPool pool(1, 1);
   webhook::Admitter admitter({}, {.resolver = resolver, .secrets = secrets, .pool = pool},
-                             namespaces, clock, metrics, Logger::none());
+                             namespaces, schemas, clock, metrics, Logger::none());
   for (auto _ : state) {
     const auto answer = admitter.admit(review);
     if (!answer) return state.SkipWithError(answer.error().message.c_str());

@@ -95,16 +95,3 @@ def test_the_owners_own_digest_is_not_a_pin_of_ours(kubectl, ns, image, seen):
     kubectl("set", "image", "deployment/web", f"app={own}", "-n", ns)
     assert app_image(kubectl, "deployment", ns) == own
     assert kubectl.stamps("deployment", "web", ns) == {}
-
-
-def test_a_server_side_owner_keeps_its_field_through_the_sweepers_rolls(kubectl, ns, image, sweeper):
-    at = ("deployment", "web", ns)
-    bare = manifests.deployment("web", ns, manifests.pod_spec(image.ref), ROLL | PIN)
-    owner = ["apply", "--server-side", "--field-manager=gitops"]
-    kubectl(*owner, "-f", "-", stdin=bare)
-    image.move("second")
-    sweeper.once("-n", ns)
-    assert app_image(kubectl, "deployment", ns) == image.stamp
-    before = template_text(kubectl, *at)
-    kubectl(*owner, "-f", "-", stdin=bare)
-    assert template_text(kubectl, *at) == before
