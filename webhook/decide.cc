@@ -132,7 +132,7 @@ class Decider {
       if (results_[i].image == slot.image) continue;
       decision_.patch.replace(slot.image_pointer, json_quote(results_[i].image));
     }
-    decision_.patch.change_map("/metadata/annotations", true, object.has_annotations,
+    decision_.patch.change_map("/metadata/annotations", object.has_metadata, object.has_annotations,
                                object.annotations, own_annotations());
   }
 

@@ -50,7 +50,7 @@ class Reader {
       return read_towards_template(value.get_object(), 1, key == "spec"), true;
     });
     if (template_path_.empty()) {  // a pod is its own template
-      out_.pod_template.has_metadata = has_metadata_;
+      out_.pod_template.has_metadata = out_.has_metadata;
       out_.pod_template.has_annotations = out_.has_annotations;
       out_.pod_template.annotations = out_.annotations;
       out_.pod_template.labels = out_.labels;
@@ -132,7 +132,7 @@ class Reader {
   }
 
   void read_metadata(ondemand::object metadata) {
-    has_metadata_ = true;
+    out_.has_metadata = true;
     fields(metadata, [&](std::string_view key, ondemand::value value) {
       if (key == "annotations") {
         out_.annotations = string_map(value.get_object());
@@ -316,7 +316,6 @@ class Reader {
   std::vector<std::string> stamps_path_;  // of the template's annotations, in fieldsV1
   Object& out_;
   std::vector<Place> path_;
-  bool has_metadata_ = false;
   std::vector<Slot> init_containers_;
   std::vector<Slot> containers_;
   std::vector<Slot> volumes_;
