@@ -21,11 +21,15 @@ class Registry:
         self.tmp = tmp
         self.env = dict(ENV)
         if username:
-            config = tmp / f"docker-{address.replace(':', '-')}"
-            config.mkdir(parents=True, exist_ok=True)
-            self.docker_config = {"auths": {address: {"username": username, "password": password}}}
-            (config / "config.json").write_text(json.dumps(self.docker_config))
-            self.env["DOCKER_CONFIG"] = str(config)
+            self.log_in(username, password)
+
+    def log_in(self, username, password):
+        """Who crane is from now on; docker_config is what a pull secret holds."""
+        config = self.tmp / f"docker-{self.address.replace(':', '-')}"
+        config.mkdir(parents=True, exist_ok=True)
+        self.docker_config = {"auths": {self.address: {"username": username, "password": password}}}
+        (config / "config.json").write_text(json.dumps(self.docker_config))
+        self.env["DOCKER_CONFIG"] = str(config)
 
     def crane(self, *arguments):
         done = subprocess.run([self.crane_program, *map(str, arguments)], capture_output=True, text=True, timeout=60,
@@ -85,18 +89,24 @@ class PrivateRegistry(Registry):
     def __init__(self, host, crane, tmp, username=None, password=None, access_log=False):
         port = free_port(host)
         super().__init__(f"{host}:{port}", crane, tmp, username, password)
-        place = tmp / f"registry-{port}"
+        self.place = place = tmp / f"registry-{port}"
         place.mkdir(parents=True)
         config = (f"version: 0.1\nlog: {{level: warn, accesslog: {{disabled: {str(not access_log).lower()}}}}}\n"
                   f"storage: {{filesystem: {{rootdirectory: {place}/data}}, delete: {{enabled: true}}}}\n"
                   f"http: {{addr: '{host}:{port}'}}\n")
         if username:
-            line = subprocess.run(["htpasswd", "-nbB", username, password], check=True, capture_output=True, text=True)
-            (place / "htpasswd").write_text(line.stdout)
+            self.set_account(username, password)
             config += f"auth: {{htpasswd: {{realm: test, path: {place}/htpasswd}}}}\n"
         (place / "config.yaml").write_text(config)
         self.process = Process(f"registry-{port}", ["docker-registry", "serve", place / "config.yaml"], tmp)
         wait_for("the private registry listens", lambda: listens(host, port))
+
+    def set_account(self, username, password):
+        """From now on this account is the only one. (The registry reads a changed file at the next request.)"""
+        line = subprocess.run(["htpasswd", "-nbB", username, password], check=True, capture_output=True, text=True)
+        (self.place / "htpasswd").write_text(line.stdout)
+        self.account = (username, password)
+        self.log_in(username, password)
 
     def stop(self):
         self.process.kill()
