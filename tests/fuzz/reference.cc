@@ -11,8 +11,8 @@
 namespace tidemark::fuzz {
 namespace {
 
-// Messages are shown in kubectl: they quote the beginning of a name at most.
-constexpr std::size_t kMaxMessageBytes = 300;
+// A message quotes the first 160 bytes of a name, each of which may become six (\ufffd), and a reason.
+constexpr std::size_t kMaxMessageBytes = 160 * 6 + 100;
 // OCI distribution-spec; distribution/reference counts the registry in.
 constexpr std::size_t kMaxNameBytes = 255;
 constexpr std::size_t kMaxTagBytes = 128;
