@@ -6,8 +6,8 @@
 #include <random>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/shutdown.h"
-#include "kube/base64.h"
 
 namespace tidemark::certs {
 namespace {
@@ -38,7 +38,7 @@ Result<json> parse_object(const std::string& text, const std::string& path) {
 std::string decoded(const json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_string()) return "";
-  return kube::base64_decode(found->get_ref<const std::string&>()).value_or("");
+  return base64_decode(found->get_ref<const std::string&>()).value_or("");
 }
 
 }  // namespace
@@ -132,7 +132,7 @@ Status CertificateKeeper::publish(const Configuration& configuration,
         {{"op", "test"}, {"path", webhook + "/name"}, {"value", configuration.webhooks[i].name}});
     patch.push_back(
         {{"op", "test"}, {"path", bundle}, {"value", configuration.webhooks[i].ca_bundle}});
-    patch.push_back({{"op", "add"}, {"path", bundle}, {"value", kube::base64_encode(bundles[i])}});
+    patch.push_back({{"op", "add"}, {"path", bundle}, {"value", base64_encode(bundles[i])}});
   }
   const auto written =
       api_.patch(configuration_path_, patch.dump(), kube::PatchOptions{}, deadline, stop);
@@ -153,7 +153,7 @@ Status CertificateKeeper::write_secret(const std::optional<SecretObject>& old,
                  {"metadata", {{"name", options_.secret_name}, {"namespace", options_.secret_ns}}}};
   json& data = object["data"];
   if (!data.is_object()) data = json::object();
-  for (const Key& key : kKeys) data[key.name] = kube::base64_encode(content.*key.value);
+  for (const Key& key : kKeys) data[key.name] = base64_encode(content.*key.value);
   const auto written = old ? api_.update(secret_path_, object.dump(), deadline, stop)
                            : api_.create(kube::resource_path("v1", "secrets", options_.secret_ns),
                                          object.dump(), deadline, stop);

@@ -3,24 +3,10 @@
 #include <utility>
 
 #include "kube/secrets.h"
+#include "registry/pull_secret.h"
 
 namespace tidemark::sweeper {
 namespace {
-
-// Source: core/v1 SecretTypeDockerConfigJson and SecretTypeDockercfg.
-constexpr std::string_view kDockerConfigJson = ".dockerconfigjson";
-constexpr std::string_view kDockerCfg = ".dockercfg";
-
-Result<registry::Keyring> keyring_of(const kube::Secret& secret, const std::string& source) {
-  if (const auto data = secret.data.find(std::string(kDockerConfigJson));
-      data != secret.data.end()) {
-    return registry::Keyring::parse_docker_config_json(data->second, source);
-  }
-  if (const auto data = secret.data.find(std::string(kDockerCfg)); data != secret.data.end()) {
-    return registry::Keyring::parse_docker_cfg(data->second, source);
-  }
-  return fail(ErrorKind::kInvalid, "holds no docker configuration");
-}
 
 void append_problem(std::string& problems, const std::string& problem) {
   if (problem.empty()) return;
@@ -36,15 +22,12 @@ const PullCredentials::Loaded& PullCredentials::secret(const std::string& ns,
   const auto [entry, is_new] = secrets_.try_emplace(source);
   if (!is_new) return entry->second;
   const auto secret = kube::get_secret(api_, ns, name, deadline_, stop_);
-  if (!secret) {
-    entry->second.problem = source + ": " + secret.error().message;
-    return entry->second;
-  }
-  auto keyring = keyring_of(*secret, source);
+  auto keyring = secret ? registry::read_pull_secret(secret->type, secret->data, source)
+                        : Result<registry::Keyring>(fail(within(source, secret.error())));
   if (keyring) {
     entry->second.keyring = std::move(*keyring);
   } else {
-    entry->second.problem = source + ": " + keyring.error().message;
+    entry->second.problem = keyring.error().message;
   }
   return entry->second;
 }

@@ -1,9 +1,9 @@
 #include "webhook/encode_response.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/log.h"
 
 namespace tidemark::webhook {
@@ -25,24 +25,6 @@ std::string one_line(std::string_view text) {
 }
 
 }  // namespace
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text((bytes.size() + 2) / 3 * 4, '=');
-  const auto byte = [&](std::size_t i) -> std::uint32_t {
-    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U;
-  };
-  std::size_t out = 0;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::uint32_t group = (byte(i) << 16U) | (byte(i + 1) << 8U) | byte(i + 2);
-    text[out++] = kAlphabet[group >> 18U];
-    text[out++] = kAlphabet[(group >> 12U) & 63U];
-    if (i + 1 < bytes.size()) text[out++] = kAlphabet[(group >> 6U) & 63U];
-    if (i + 2 < bytes.size()) text[out++] = kAlphabet[group & 63U];
-  }
-  return text;
-}
 
 std::vector<std::string> bound_warnings(std::span<const std::string> warnings) {
   std::vector<std::string> bounded;
@@ -74,7 +56,7 @@ std::string encode_response(std::string_view uid, const Decision& decision) {
   } else {
     json += R"(,"allowed":true)";
     if (!decision.patch.empty()) {
-      json += R"(,"patchType":"JSONPatch","patch":")" + base64(decision.patch.str()) + "\"";
+      json += R"(,"patchType":"JSONPatch","patch":")" + base64_encode(decision.patch.str()) + "\"";
     }
   }
   const auto warnings = bound_warnings(decision.warnings);

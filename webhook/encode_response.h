@@ -25,6 +25,4 @@ std::string encode_response(std::string_view uid, const Decision& decision);
 // is counted in the last one.
 std::vector<std::string> bound_warnings(std::span<const std::string> warnings);
 
-std::string base64(std::string_view bytes);  // RFC 4648, 4
-
 }  // namespace tidemark::webhook

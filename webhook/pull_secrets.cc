@@ -3,25 +3,13 @@
 #include <utility>
 
 #include "kube/secrets.h"
+#include "registry/pull_secret.h"
 
 namespace tidemark::webhook {
 namespace {
 
-constexpr const char* kDockerConfigJson = ".dockerconfigjson";
-constexpr const char* kDockerCfg = ".dockercfg";
-
 std::string account_name(const workload::PodTemplate& pod_template) {
   return pod_template.service_account.empty() ? "default" : pod_template.service_account;
-}
-
-Result<registry::Keyring> read_keyring(const kube::Secret& secret, const std::string& source) {
-  if (const auto data = secret.data.find(kDockerConfigJson); data != secret.data.end()) {
-    return registry::Keyring::parse_docker_config_json(data->second, source);
-  }
-  if (const auto data = secret.data.find(kDockerCfg); data != secret.data.end()) {
-    return registry::Keyring::parse_docker_cfg(data->second, source);
-  }
-  return fail(ErrorKind::kInvalid, "neither .dockerconfigjson nor .dockercfg in it");
 }
 
 }  // namespace
@@ -36,12 +24,12 @@ PullSecrets::EntryPtr PullSecrets::secret(const std::string& ns, const std::stri
   const std::string source = "secret " + key;
   auto entry = std::make_shared<Entry>();
   const auto secret = kube::get_secret(*api_, ns, name, deadline);
-  auto keyring =
-      secret ? read_keyring(*secret, source) : Result<registry::Keyring>(fail(secret.error()));
+  auto keyring = secret ? registry::read_pull_secret(secret->type, secret->data, source)
+                        : Result<registry::Keyring>(fail(within(source, secret.error())));
   if (keyring) {
     entry->keyring = std::move(*keyring);
   } else {
-    entry->problem = source + ": " + keyring.error().message;
+    entry->problem = keyring.error().message;
     // What may work in a moment is asked for again by the next admission.
     if (keyring.error().retryable()) return entry;
   }

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "kube/base64.h"
+#include "base/base64.h"
 
 namespace tidemark::kube {
 namespace {

@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.h"
 #include "base/shutdown.h"
-#include "kube/base64.h"
 #include "kube/timestamp.h"
 #include "net/connection.h"
 

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "kube/base64.h"
+#include "base/base64.h"
 
 namespace tidemark::kube {
 namespace {

@@ -7,6 +7,7 @@
 #include <ranges>
 #include <string_view>
 
+#include "base/base64.h"
 #include "net/cidr.h"
 #include "net/client.h"
 #include "net/socket_address.h"
@@ -23,24 +24,6 @@ std::string lower(std::string_view text) {
     return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   });
   return result;
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      group =
-          group << 8U | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0U);
-    }
-    const std::size_t characters = std::min<std::size_t>(bytes.size() - at, 3) + 1;
-    for (std::size_t i = 0; i < 4; ++i) {
-      text += i < characters ? kAlphabet[group >> (18 - 6 * i) & 0x3fU] : '=';
-    }
-  }
-  return text;
 }
 
 int hex_digit(char c) {
@@ -81,7 +64,7 @@ Result<Proxy> parse_proxy(const std::string& variable, std::string value) {
   if (at != std::string::npos && at > begin && at < end) {
     std::string credentials = percent_decode(std::string_view(value).substr(begin, at - begin));
     if (credentials.find(':') == std::string::npos) credentials += ':';
-    authorization = "Basic " + base64(credentials);
+    authorization = "Basic " + base64_encode(credentials);
     value.erase(begin, at + 1 - begin);
   }
   auto url = Url::parse(value);

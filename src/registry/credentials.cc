@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/log.h"
 #include "registry/encoding.h"
 #include "registry/host_pattern.h"
@@ -75,7 +76,7 @@ std::optional<Credential> parse_entry(const Json& entry, std::string_view source
     return std::nullopt;
   }
   if (!auth.empty()) {
-    const std::optional<std::string> decoded = base64_decode(auth);
+    const Result<std::string> decoded = base64_decode(auth);
     if (!decoded) return std::nullopt;
     const std::size_t colon = decoded->find(':');
     if (colon == std::string::npos) return std::nullopt;

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/base64.h"
 #include "registry/answer_error.h"
-#include "registry/encoding.h"
 
 namespace tidemark::registry {
 namespace {

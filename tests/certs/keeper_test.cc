@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "kube/base64.h"
+#include "base/base64.h"
 #include "support/fake_clock.h"
 #include "support/fake_kube_api.h"
 
@@ -55,12 +55,11 @@ class KeeperTest : public ::testing::Test {
   }
   std::string data(const char* key) {
     const auto object = api.object(kSecret);
-    return kube::base64_decode(object.at("data").at(key).get<std::string>()).value();
+    return base64_decode(object.at("data").at(key).get<std::string>()).value();
   }
   std::string bundle(std::size_t webhook) {
-    return kube::base64_decode(
-               api.object(kConfiguration)["webhooks"][webhook]["clientConfig"].value("caBundle",
-                                                                                     ""))
+    return base64_decode(api.object(kConfiguration)["webhooks"][webhook]["clientConfig"].value(
+                             "caBundle", ""))
         .value();
   }
   // Every replica's certificate is the Secret's, and both webhooks trust it.
@@ -161,8 +160,7 @@ TEST_F(KeeperTest, ABundleThatChangedMeanwhileIsNotOverwritten) {
     if (call.verb == "patch" && !raced) {
       raced = true;
       auto object = api.object(kConfiguration);
-      object["webhooks"][0]["clientConfig"]["caBundle"] =
-          kube::base64_encode(foreign.certificate_pem);
+      object["webhooks"][0]["clientConfig"]["caBundle"] = base64_encode(foreign.certificate_pem);
       api.put(kConfiguration, object.dump());
     }
     return std::nullopt;

@@ -11,8 +11,9 @@
 namespace tidemark::fuzz {
 namespace {
 
-// A message quotes the first 160 bytes of a name, each of which may become six (\ufffd), and a reason.
-constexpr std::size_t kMaxMessageBytes = 160 * 6 + 100;
+// A message quotes the first 160 bytes of a name, each of which may become six (\ufffd), and a
+// reason.
+constexpr std::size_t kMaxMessageBytes = 160 * 6 + 120;
 // OCI distribution-spec; distribution/reference counts the registry in.
 constexpr std::size_t kMaxNameBytes = 255;
 constexpr std::size_t kMaxTagBytes = 128;

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "kube/base64.h"
 #include "kube/status.h"
 #include "kube/timestamp.h"
 #include "kube/watch.h"
@@ -192,23 +191,6 @@ TEST(StatusObject, MessageIsOneBoundedLineAndRetryAfterIsKept) {
   EXPECT_TRUE(failure.error.message.starts_with("a b xxx"));
   EXPECT_LE(failure.error.message.size(), 1027U);
   EXPECT_EQ(failure.error.retry_after, std::chrono::seconds(3));
-}
-
-TEST(Base64, BothWays) {
-  for (const auto& [plain, coded] :
-       std::vector<std::pair<std::string, std::string>>{{"", ""},
-                                                        {"f", "Zg=="},
-                                                        {"fo", "Zm8="},
-                                                        {"foo", "Zm9v"},
-                                                        {"foob", "Zm9vYg=="},
-                                                        {std::string("\0\xff\xfe", 3), "AP/+"}}) {
-    EXPECT_EQ(base64_encode(plain), coded);
-    EXPECT_EQ(base64_decode(coded).value_or("?"), plain);
-  }
-  EXPECT_EQ(base64_decode("Zm\n9v \r\n").value_or("?"), "foo");
-  for (const char* bad : {"Z", "Zm9", "Zg=", "=", "Z===", "Zg==Zg==", "Zm9-", "Zg=a"}) {
-    EXPECT_FALSE(base64_decode(bad)) << bad;
-  }
 }
 
 TEST(Time, WritesMicroTimeAndReadsRfc3339) {

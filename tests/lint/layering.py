@@ -21,7 +21,7 @@ ALLOWED["tidemark"] = {"webhook", "sweeper"}
 # Library -> the folders (or files) that may include it. Headers never do.
 THIRD_PARTY = {
     r"httplib\.h": {"net"},
-    r"openssl/": {"net", "certs", "registry"},  # registry: SHA-256 and base64 only
+    r"openssl/": {"net", "certs", "registry"},  # registry: SHA-2 only
     r"simdjson\.h": {"workload", "registry", "kube", "webhook", "sweeper"},
     r"nlohmann/": {"workload", "registry", "kube", "certs", "webhook", "sweeper", "base"},
     r"yaml-cpp/": {"kube", "config", "sweeper"},

@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "registry/encoding.h"
 #include "registry/host_pattern.h"
+#include "registry/pull_secret.h"
 
 namespace tidemark::registry {
 namespace {
@@ -31,23 +34,6 @@ std::vector<std::string> users(const Keyring& keyring, std::string_view name) {
 }
 
 using Users = std::vector<std::string>;
-
-TEST(Base64, IsReversibleAndStrict) {
-  std::string bytes;
-  for (int i = 0; i < 256; ++i) {
-    EXPECT_EQ(base64_decode(base64_encode(bytes)), bytes);
-    bytes.push_back(static_cast<char>(i));
-  }
-  EXPECT_EQ(base64_encode("f"), "Zg==");
-  EXPECT_EQ(base64_encode("fo"), "Zm8=");
-  EXPECT_EQ(base64_encode("foo"), "Zm9v");
-  EXPECT_EQ(base64_decode("Zg"), "f");
-  EXPECT_EQ(base64_decode("Zm8"), "fo");
-  EXPECT_EQ(base64_decode(""), "");
-  for (const std::string_view bad : {"Z", "Zg=", "Zg===", "=", "====", "Z g=", "Zm9v\n", "Zm9v-"}) {
-    EXPECT_FALSE(base64_decode(bad)) << bad;
-  }
-}
 
 TEST(Sha2, GivesThePublishedSums) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -221,6 +207,91 @@ TEST(Keyring, FindsWhatTheKubeletFinds) {
     ASSERT_TRUE(keyring);
     EXPECT_EQ(users(*keyring, c.image), c.expected)
         << c.image << " with " << (c.locations.empty() ? "nothing" : c.locations.front());
+  }
+}
+
+// The cases of Kubernetes' own keyring_test.go (1.34): location, image, found or not.
+TEST(Keyring, PassesTheKubeletsOwnCases) {
+  struct Case {
+    std::string_view location;
+    std::string_view image;
+    bool found;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"https://hello.kubernetes.io", "hello.kubernetes.io/foo/bar", true},
+           {"https://*.docker.io", "prefix.docker.io/foo/bar", true},
+           {"https://prefix.*.io", "prefix.docker.io/foo/bar", true},
+           {"https://prefix.docker.*", "prefix.docker.io/foo/bar", true},
+           {"https://*.docker.io/path", "prefix.docker.io/path/foo/bar", true},
+           {"https://prefix.*.io/path", "prefix.docker.io/path/subpath/foo/bar", true},
+           {"https://prefix.docker.*/path", "prefix.docker.io/path/foo/bar", true},
+           {"https://*.docker.io:8888", "prefix.docker.io:8888/foo/bar", true},
+           {"https://prefix.*.io:8888", "prefix.docker.io:8888/foo/bar", true},
+           {"https://prefix.docker.*:8888", "prefix.docker.io:8888/foo/bar", true},
+           {"https://*.docker.io/v1/", "prefix.docker.io/path/foo/bar", true},
+           {"https://*.docker.io/v2/", "prefix.docker.io/path/foo/bar", true},
+           {"prefix.docker.io:1111", "prefix.docker.io:1111/path/foo/bar", true},
+           {"*.docker.io:1111", "prefix.docker.io:1111/path/foo/bar", true},
+           {"*-good.kubernetes.io", "prefix-good.kubernetes.io/a", true},
+           {"*.kubernetes.io/blah", "prefix.kubernetes.io/blah", true},
+           {"*.kubernetes.io:1111/blah", "prefix.kubernetes.io:1111/blah", true},
+           {"prefix.*.io:1111/foo", "prefix.kubernetes.io:1111/foo/bar", true},
+           {"*kubernetes.io", "kubernetes.io/a", true},
+           {"*.*.*.kubernetes.io", "a.b.c.kubernetes.io/a", true},
+           {"*.kubernetes.io", "kubernetes.io/a", false},
+           {"*.*.kubernetes.io", "prefix.kubernetes.io/a", false},
+           {"*.*.kubernetes.io", "kubernetes.io/a", false},
+           {"*kubernetes.io", "a.kubernetes.io/a", false},
+           {"kubernetes.io", "kubernetes.com/a", false},
+           {"k*.io", "quay.io/a", false},
+           {"*.kubernetes.io:1234/blah", "prefix.kubernetes.io:1111/blah", false},
+           {"prefix.*.io/foo", "prefix.kubernetes.io:1111/foo/bar", false},
+           {"https://hello.kubernetes.io", "world.mesos.org/foo/bar", false},
+           {"https://*.docker.com", "prefix.docker.io/foo/bar", false},
+           {"https://suffix.*.io", "prefix.docker.io/foo/bar", false},
+           {"https://prefix.docker.c*", "prefix.docker.io/foo/bar", false},
+           {"https://prefix.*.io/path:1111", "prefix.docker.io/path/subpath/foo/bar", false},
+           {"suffix.*.io", "prefix.docker.io/foo/bar", false},
+           {"https://index.docker.io/v1/", "world.mesos.org/foo/bar", false},
+           {"https://index.docker.io/v1/", "google/docker-registry", true},
+           {"https://index.docker.io/v1/", "jenkins", true},
+           {"https://index.docker.io/v1/", "docker.io/jenkins", true},
+           {"https://index.docker.io/v1/", "index.docker.io/library/jenkins", true},
+       }) {
+    const auto keyring = Keyring::parse_docker_cfg(
+        R"({")" + std::string(c.location) + R"(":{"email":"foo@bar.baz","auth":"Zm9vOmJhcg=="}})",
+        "s");
+    ASSERT_TRUE(keyring) << c.location;
+    EXPECT_EQ(users(*keyring, c.image), c.found ? Users{"foo"} : Users{})
+        << c.location << " " << c.image;
+  }
+}
+
+TEST(PullSecret, IsKnownByTypeAndKey) {
+  const std::string entry = R"({"r.test":{"username":"u","password":"hunter2"}})";
+  const std::string config = R"({"auths":)" + entry + "}";
+  const char* const json_type = "kubernetes.io/dockerconfigjson";
+  const char* const cfg_type = "kubernetes.io/dockercfg";
+  using Data = std::map<std::string, std::string>;
+  EXPECT_EQ(users(read_pull_secret(json_type, Data{{".dockerconfigjson", config}}, "s").value(),
+                  "r.test/a"),
+            Users{"u"});
+  EXPECT_EQ(users(read_pull_secret(cfg_type, Data{{".dockercfg", entry}}, "s").value(), "r.test/a"),
+            Users{"u"});
+  for (const auto& [type, data] : std::vector<std::pair<std::string, Data>>{
+           {json_type, {}},
+           {json_type, {{".dockercfg", entry}}},
+           {json_type, {{".dockerconfigjson", ""}}},
+           {json_type, {{".dockerconfigjson", "hunter2"}}},
+           {cfg_type, {{".dockerconfigjson", config}}},
+           {"Opaque", {{".dockerconfigjson", config}, {".dockercfg", entry}}},
+           {"", {{".dockerconfigjson", config}}},
+       }) {
+    const auto keyring = read_pull_secret(type, data, "secret a/b");
+    ASSERT_FALSE(keyring) << type;
+    EXPECT_EQ(keyring.error().kind, ErrorKind::kInvalid);
+    EXPECT_TRUE(keyring.error().message.starts_with("secret a/b: ")) << keyring.error().message;
+    EXPECT_EQ(keyring.error().message.find("hunter2"), std::string::npos);
   }
 }
 

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/base64.h"
 #include "registry/encoding.h"
 #include "support/fake_clock.h"
 #include "support/fake_http_client.h"

@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/base64.h"
 #include "net/server.h"
-#include "registry/encoding.h"
 #include "support/fake_resolver.h"
 
 namespace tidemark::registry {

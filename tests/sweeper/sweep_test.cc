@@ -6,6 +6,7 @@
 #include <atomic>
 #include <set>
 
+#include "base/base64.h"
 #include "sweeper/cluster.h"
 #include "workload/records.h"
 
@@ -168,28 +169,11 @@ std::string docker_config(const std::string& user) {
   return json{{"auths", {{"registry.test", {{"username", user}, {"password", "secret"}}}}}}.dump();
 }
 
-// Base64 of short ASCII texts.
-std::string base64(const std::string& text) {
-  static const std::string digits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 3) {
-    unsigned block = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      block = block << 8U | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += i + k > text.size() ? '=' : digits[block >> (18U - 6U * k) & 63U];
-    }
-  }
-  return out;
-}
-
 void put_secret(Cluster& cluster, const std::string& ns, const std::string& name,
                 const std::string& user) {
   cluster.api.put("/api/v1/namespaces/" + ns + "/secrets/" + name,
                   json{{"type", "kubernetes.io/dockerconfigjson"},
-                       {"data", {{".dockerconfigjson", base64(docker_config(user))}}}}
+                       {"data", {{".dockerconfigjson", base64_encode(docker_config(user))}}}}
                       .dump());
 }
 

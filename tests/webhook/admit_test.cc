@@ -14,10 +14,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/base64.h"
 #include "support/fake_clock.h"
 #include "support/fake_kube_api.h"
 #include "support/fake_resolver.h"
-#include "webhook/encode_response.h"
 
 namespace tidemark::webhook {
 namespace {
@@ -91,10 +91,11 @@ class AdmitTest : public ::testing::Test {
   }
 
   void put_secret(const std::string& user) {
-    api_.put(kSecretPath, json{{"kind", "Secret"},
-                               {"type", "kubernetes.io/dockerconfigjson"},
-                               {"data", {{".dockerconfigjson", base64(docker_config(user))}}}}
-                              .dump());
+    api_.put(kSecretPath,
+             json{{"kind", "Secret"},
+                  {"type", "kubernetes.io/dockerconfigjson"},
+                  {"data", {{".dockerconfigjson", base64_encode(docker_config(user))}}}}
+                 .dump());
   }
 
   static std::string user_of(const registry::Query& query) {

@@ -1,0 +1,72 @@
+#include "base/base64.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace tidemark {
+namespace {
+
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::uint8_t kNone = 0xFF;
+
+constexpr std::array<std::uint8_t, 256> kValues = [] {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(kNone);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
+    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
+  }
+  return values;
+}();
+
+}  // namespace
+
+std::string base64_encode(std::string_view bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4, '=');
+  const auto byte = [&](std::size_t i) -> std::uint32_t {
+    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U;
+  };
+  std::size_t out = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::uint32_t group = (byte(i) << 16U) | (byte(i + 1) << 8U) | byte(i + 2);
+    text[out++] = kAlphabet[group >> 18U];
+    text[out++] = kAlphabet[(group >> 12U) & 63U];
+    if (i + 1 < bytes.size()) text[out++] = kAlphabet[(group >> 6U) & 63U];
+    if (i + 2 < bytes.size()) text[out++] = kAlphabet[group & 63U];
+  }
+  return text;
+}
+
+Result<std::string> base64_decode(std::string_view text) {
+  std::string bytes;
+  bytes.reserve(text.size() / 4 * 3 + 2);
+  std::uint32_t bits = 0;
+  unsigned waiting = 0;  // bits that make no byte yet
+  std::size_t digits = 0;
+  std::size_t padding = 0;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r' || c == ' ' || c == '\t') continue;
+    if (c == '=') {
+      ++padding;
+      continue;
+    }
+    const std::uint8_t value = kValues[static_cast<unsigned char>(c)];
+    if (value == kNone) return fail(ErrorKind::kInvalid, "base64: character outside the alphabet");
+    if (padding > 0) return fail(ErrorKind::kInvalid, "base64: data after the padding");
+    ++digits;
+    bits = bits << 6U | value;
+    waiting += 6;
+    if (waiting >= 8) {
+      waiting -= 8;
+      bytes += static_cast<char>(bits >> waiting & 0xFFU);
+    }
+  }
+  if (digits % 4 == 1) return fail(ErrorKind::kInvalid, "base64: cut short");
+  if (padding > 0 && (padding > 2 || (digits + padding) % 4 != 0)) {
+    return fail(ErrorKind::kInvalid, "base64: padding where none belongs");
+  }
+  return bytes;
+}
+
+}  // namespace tidemark
