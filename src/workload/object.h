@@ -85,8 +85,8 @@ struct Object {
   std::string uid;
   std::string resource_version;
   std::int64_t generation = 0;
-  bool deleting = false;         // metadata.deletionTimestamp is set
-  bool has_metadata = false;     // as in PodTemplate
+  bool deleting = false;      // metadata.deletionTimestamp is set
+  bool has_metadata = false;  // as in PodTemplate
   bool has_annotations = false;
   StringMap annotations;
   StringMap labels;

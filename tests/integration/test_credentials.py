@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from harness import manifests, programs
-from harness.kubectl import load
-from harness.processes import ROOT, wait_for
+from harness import manifests
 from test_admission import STAMP
 
 WRONG = "not the password"
@@ -64,47 +62,3 @@ def test_a_rotated_password_is_known_at_the_next_admission(kubectl, ns, rotating
     secret(kubectl, ns, "pull", rotating)
     kubectl.apply(manifests.deployment("two", ns, spec_of(rotating, f"{ns}/two:1", "pull")))
     assert kubectl.stamps("deployment", "two", ns)[STAMP].endswith(f"@{second}"), kubectl.warnings
-
-
-@pytest.fixture
-def without_secrets(cluster, kubectl, tmp, webhook, more_registries):
-    """A webhook that serves the cluster with --no-secrets, and with no right to Secrets but its own."""
-    role = next(d for d in load((ROOT / "deploy/install.yaml").read_text())
-                if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "tidemark-webhook")
-    lesser = json.loads(json.dumps(role))
-    for rule in lesser["rules"]:
-        rule["resources"] = [r for r in rule["resources"] if r not in ("secrets", "serviceaccounts")]
-    account = f"--as=system:serviceaccount:{programs.NAMESPACE}:tidemark-webhook"
-
-    def may_read(resource):
-        return kubectl("auth", "can-i", "get", resource, "-n", "default", account, check=False).strip() == "yes"
-
-    kubectl.apply(lesser)
-    other = None
-    try:
-        wait_for("the rights are gone", lambda: not may_read("secrets") and not may_read("serviceaccounts"))
-        other = programs.Webhook(cluster, tmp, name="no-secrets", flags=["--no-secrets"], registries=more_registries)
-        yield other.wait_ready().serve_cluster()
-    finally:
-        kubectl.apply(role)
-        wait_for("the rights are back", lambda: may_read("secrets") and may_read("serviceaccounts"))
-        webhook.serve_cluster()
-        if other:
-            assert other.process.stop() == 0
-
-
-def test_without_rights_to_secrets_public_images_are_stamped(kubectl, ns, registry, private_registry, without_secrets):
-    public = registry.push(f"{ns}/app:1", "first")
-    private_registry.push(f"{ns}/app:1", "first")
-    before = len(without_secrets.process.text())
-    spec = spec_of(registry, f"{ns}/app:1", "pull")  # names a secret, which nobody reads
-    kubectl.apply(manifests.deployment("public", ns, spec))
-    assert kubectl.stamps("deployment", "public", ns)[STAMP].endswith(f"@{public}"), kubectl.warnings
-    kubectl.apply(manifests.deployment("private", ns, spec_of(private_registry, f"{ns}/app:1", "pull")))
-    assert any(f"{ns}/app:1" in warning for warning in kubectl.warnings), kubectl.warnings
-    assert kubectl.stamps("deployment", "private", ns) == {}
-
-    lines = [json.loads(line) for line in without_secrets.process.text()[before:].splitlines()]
-    assert any("public" in json.dumps(line) for line in lines), "the admissions are in the log"
-    assert [line for line in lines if line["level"] in ("error", "critical")] == []
-    assert "forbidden" not in json.dumps(lines).lower()
