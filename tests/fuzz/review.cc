@@ -9,6 +9,7 @@
 #include "webhook/decide.h"
 #include "webhook/decode_review.h"
 #include "webhook/encode_response.h"
+#include "workload/kind.h"
 
 namespace tidemark::fuzz {
 namespace {
@@ -44,7 +45,7 @@ std::optional<webhook::Decision> decide(const webhook::Review& review) {
 }
 
 std::optional<webhook::Decision> decide(std::string_view body) {
-  const auto review = webhook::decode_review(body);
+  const auto review = webhook::decode_review(body, workload::KindTable());
   require(review.has_value(), "what was decoded once is decoded again");
   return decide(*review);
 }
@@ -52,7 +53,7 @@ std::optional<webhook::Decision> decide(std::string_view body) {
 // `review` without the keys that stand in it twice: readers differ in which of them counts.
 void check_reinvocation(json review) {
   const std::string body = review.dump();
-  const auto plain = webhook::decode_review(body);
+  const auto plain = webhook::decode_review(body, workload::KindTable());
   if (!plain) return;
   const auto first = decide(*plain);
   if (!first || first->denial) return;
@@ -68,7 +69,7 @@ void check_reinvocation(json review) {
 }  // namespace
 
 void run(std::string_view input) {
-  const auto review = webhook::decode_review(input);
+  const auto review = webhook::decode_review(input, workload::KindTable());
   if (!review) {
     require(review.error().kind == ErrorKind::kInvalid, "a bad review is kInvalid");
     return;
