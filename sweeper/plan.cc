@@ -164,11 +164,17 @@ bool WorkloadPlan::rolls() const {
                              [](const SlotPlan& slot) { return slot.verdict == Verdict::kRoll; });
 }
 
+std::string move_text(const SlotPlan& slot) {
+  return slot.slot + " moved " + std::string(slot.from->digest().short_hex()) + " -> " +
+         std::string(slot.to->short_hex());
+}
+
 WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now) {
   WorkloadPlan out{.kind = workload.kind,
                    .ns = workload.ns,
                    .name = workload.name,
                    .label = workload.label(),
+                   .uid = workload.uid,
                    .problems = workload.problems,
                    .slots = {}};
   const std::string pull_source = workload.pull_source();

@@ -63,11 +63,15 @@ struct WorkloadPlan {
   std::string ns;
   std::string name;
   std::string label;  // "deployment/web"
+  std::string uid = {};
   std::vector<std::string> problems;
   std::vector<SlotPlan> slots;
 
   bool rolls() const;
 };
+
+// "app moved 3f1c9a7e2b40 -> 9b2e01c4d5f6"; of a slot whose verdict is_moved().
+std::string move_text(const SlotPlan& slot);
 
 WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now);
 

@@ -1,8 +1,5 @@
 #include "sweeper/program.h"
 
-#include <unistd.h>
-
-#include <array>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -12,11 +9,13 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/host_name.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/shutdown.h"
 #include "kube/api.h"
 #include "kube/config.h"
+#include "kube/events.h"
 #include "kube/lease.h"
 #include "net/server.h"
 #include "registry/stack.h"
@@ -29,6 +28,7 @@
 namespace tidemark::sweeper {
 namespace {
 
+constexpr const char* kEventController = "tidemark.dev/sweeper";
 constexpr std::string_view kUserAgent = "tidemark-sweeper/" TIDEMARK_VERSION;
 // Nobody sends the ops port a body.
 constexpr std::size_t kMaxOpsBodyBytes = 1024;
@@ -80,11 +80,6 @@ void wait_for_api(const SweepContext& context, const RunOptions& options, Readin
     readiness.failed(version.error().message);
     (void)sleep_for(backoff.next(), stop);
   }
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : "sweeper";
 }
 
 void sweep_while_leading(const SweepContext& context, const Options& options,
@@ -147,11 +142,17 @@ int run(int argc, char** argv) {
   Parts parts;
   if (auto built = build(parts, options, log); !built) return refuse(built.error(), kExitUsage);
   const SweepMetrics sweep_metrics(parts.metrics);
+  kube::EventRecorder events(
+      *parts.api, parts.clock,
+      {.controller = kEventController,
+       .instance = options.identity.empty() ? host_name() : options.identity},
+      parts.metrics, log);
   const SweepContext context{.api = *parts.api,
                              .resolver = *parts.resolver,
                              .clock = parts.clock,
                              .metrics = sweep_metrics,
-                             .log = log};
+                             .log = log,
+                             .events = &events};
   const Streams streams{std::cout, std::cerr};
   switch (options.command) {
     case Command::kRun:

@@ -174,8 +174,7 @@ std::string change_cause(const WorkloadPlan& plan) {
     if (slot.verdict != Verdict::kRoll) continue;
     if (!first) text += ", ";
     first = false;
-    text += slot.slot + " moved " + std::string(slot.from->digest().short_hex()) + " -> " +
-            std::string(slot.to->short_hex());
+    text += move_text(slot);
   }
   return text;
 }

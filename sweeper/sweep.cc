@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "sweeper/tell.h"
+
 namespace tidemark::sweeper {
 namespace {
 
@@ -27,6 +29,12 @@ std::vector<RollOutcome> apply_all(const SweepContext& context, const SweepOptio
                              context.clock, options.apply, stop));
   }
   return outcomes;
+}
+
+// A full queue counts what it loses; the next sweep sees what is still so.
+void tell(const SweepContext& context, const SweepReport& report) {
+  if (context.events == nullptr) return;
+  for (kube::EventNote& note : notes_of(report)) (void)context.events->record(std::move(note));
 }
 
 void log_outcome(const Logger& log, const RollOutcome& outcome) {
@@ -167,6 +175,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
   if (!options.dry_run) {
     report.rolls =
         apply_all(context, options, report.plans, checked.answers, collected->namespaces, stop);
+    tell(context, report);
   }
   report.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.steady_now() - begin);

@@ -1,6 +1,6 @@
 // sweep: one pass over the cluster, as one function of named stages.
 //
-// Purpose: collect -> check -> plan -> apply. Everything that a sweep knows is in the objects
+// Purpose: collect -> check -> plan -> apply -> tell. Everything that a sweep knows is in the objects
 // themselves; between two sweeps nothing is remembered but metrics.
 // Thread-safety: one sweep at a time per SweepMetrics; callers (run, once) see to it.
 // Errors: a Result error where the pass could not be made at all; all else is in the report.
@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "kube/api.h"
+#include "kube/events.h"
 #include "registry/resolver.h"
 #include "sweeper/apply.h"
 #include "sweeper/check.h"
@@ -71,6 +72,7 @@ struct SweepContext {
   const Clock& clock;
   const SweepMetrics& metrics;
   Logger log;
+  kube::EventSink* events = nullptr;  // nullptr: nobody is told
 };
 
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,

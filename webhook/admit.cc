@@ -30,14 +30,29 @@ class InFlight {
   std::size_t position_;
 };
 
+// Rule 10: what stays the same however often one write reaches the webhook. A retry after a conflict
+// has another resourceVersion, but the same generation as long as nobody else changed the spec. On
+// CREATE there is neither: the calls of one write are milliseconds apart, so the minute tells it from
+// the next one of that name.
+std::string decision_of(const Review& review, WallTime now) {
+  if (!review.old_object) {
+    return "create " + to_rfc3339(std::chrono::floor<std::chrono::minutes>(now));
+  }
+  const workload::Object& old = *review.old_object;
+  if (old.generation == 0) return old.uid + " version " + old.resource_version;
+  return old.uid + " generation " + std::to_string(old.generation);
+}
+
 }  // namespace
 
 Admitter::Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces,
-                   TemplateSchemas& schemas, const Clock& clock, Metrics& metrics, Logger log)
+                   TemplateSchemas& schemas, kube::EventSink* events, const Clock& clock,
+                   Metrics& metrics, Logger log)
     : options_(std::move(options)),
       lookups_(lookups),
       namespaces_(namespaces),
       schemas_(schemas),
+      events_(events),
       clock_(clock),
       admissions_(metrics.counter("tidemark_admissions_total",
                                   "Admissions by kind, operation and outcome; no dry runs.")),
@@ -76,7 +91,10 @@ Result<std::string> Admitter::admit(std::string_view body) {
     const Answers answers = look_up(*review, *assessment, deadline);
     decision = decide(*review, *assessment, answers, options_.policy, clock_.wall_now());
   }
-  if (!review->dry_run) record(*review, decision, begin);
+  if (!review->dry_run) {
+    record(*review, decision, begin);
+    tell(*review, decision);
+  }
   return encode_response(review->uid, decision);
 }
 
@@ -90,6 +108,27 @@ Answers Admitter::look_up(const Review& review, const Assessment& assessment, De
   const bool update = review.operation == Operation::kUpdate;
   const auto max_age = update ? std::min(options_.max_age, kEditMaxAge) : options_.max_age;
   return resolve_slots(review, assessment, lookups_, max_age, deadline);
+}
+
+void Admitter::tell(const Review& review, const Decision& decision) {
+  // A name that the API server is still to generate cannot be told of.
+  if (events_ == nullptr || decision.notes.empty() || review.name.empty()) return;
+  for (const Note& note : decision.notes) {
+    // A full queue counts what it loses.
+    (void)events_->record(
+        {.regarding = {.api_version = review.kind->api_version(),
+                       .kind = review.kind->kind,
+                       .ns = review.ns,
+                       .name = review.name,
+                       // Given at the end of a CREATE only; who asks for the name finds it all the
+                       // same.
+                       .uid = review.old_object ? review.old_object->uid : ""},
+         .warning = note.warning,
+         .reason = note.reason,
+         .action = note.action,
+         .note = note.text,
+         .decision = decision_of(review, clock_.wall_now())});
+  }
 }
 
 void Admitter::record(const Review& review, const Decision& decision, SteadyTime begin) {

@@ -1,9 +1,9 @@
 // Admitter: one AdmissionReview in, its answer out. Read admit() first: it names the stages.
 //
 // Purpose: the pipeline of the webhook, with its deadline, its bound on work under way and its
-// metrics. It knows nothing of HTTP.
+// metrics, and what it tells of them. It knows nothing of HTTP.
 // Thread-safety: admit() from many threads. Ownership: the caller keeps everything passed by
-// reference alive. Errors: kInvalid for what is no AdmissionReview; everything else is an answer.
+// reference or pointer alive. Errors: kInvalid for what is no AdmissionReview; everything else is an answer.
 #pragma once
 
 #include <atomic>
@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "kube/events.h"
 #include "webhook/assess.h"
 #include "webhook/decide.h"
 #include "webhook/namespaces.h"
@@ -45,19 +46,22 @@ class Admitter {
   // (reinvocation, conflict retries) comes within milliseconds.
   static constexpr std::chrono::milliseconds kEditMaxAge{2'000};
 
+  // `events` may be nullptr: nobody is told.
   Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces, TemplateSchemas& schemas,
-           const Clock& clock, Metrics& metrics, Logger log);
+           kube::EventSink* events, const Clock& clock, Metrics& metrics, Logger log);
 
   Result<std::string> admit(std::string_view body);
 
  private:
   Answers look_up(const Review& review, const Assessment& assessment, Deadline deadline);
   void record(const Review& review, const Decision& decision, SteadyTime begin);
+  void tell(const Review& review, const Decision& decision);
 
   const AdmitOptions options_;
   const Lookups lookups_;
   Namespaces& namespaces_;
   TemplateSchemas& schemas_;
+  kube::EventSink* const events_;
   const Clock& clock_;
   const CounterFamily admissions_;
   const Counter malformed_;

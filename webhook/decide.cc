@@ -157,6 +157,29 @@ class Decider {
     }
   }
 
+  // One note of a kind, however many slots it is about. A stamp that is kept because a registry
+  // does not answer is none: the sweeper makes up for it.
+  void write_notes() {
+    if (decision_.denial) {
+      // Of a CREATE there is no object to tell of; its author has the answer.
+      if (review_.old_object) add_note(true, "Denied", "Deny", *decision_.denial);
+      return;
+    }
+    std::string unstamped;
+    std::string rolled_back;
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      const SlotPlan& plan = assessment_.slots[i];
+      if (!results_[i].unstamped.empty()) {
+        append_line(unstamped, describe(plan.slot) + ": " + not_stamped(plan, results_[i]));
+      }
+      if (results_[i].rolled_back) {
+        append_line(rolled_back, describe(plan.slot) + ": " + rolled_back_to(plan));
+      }
+    }
+    if (!unstamped.empty()) add_note(true, "NotStamped", "Stamp", unstamped);
+    if (!rolled_back.empty()) add_note(false, "RolledBack", "RollBack", rolled_back);
+  }
+
   Decision take() { return std::move(decision_); }
 
  private:
@@ -179,6 +202,31 @@ class Decider {
   bool has_slot(std::string_view id) const {
     return std::ranges::any_of(assessment_.slots,
                                [&](const SlotPlan& plan) { return plan.slot.id() == id; });
+  }
+
+  void add_note(bool warning, const char* reason, const char* action, std::string text) {
+    decision_.notes.push_back(
+        {.warning = warning, .reason = reason, .action = action, .text = std::move(text)});
+  }
+
+  static void append_line(std::string& text, const std::string& line) {
+    if (!text.empty()) text += "; ";
+    text += line;
+  }
+
+  static std::string not_stamped(const SlotPlan& plan, const SlotResult& result) {
+    const std::string name = plan.reference ? plan.reference->tagged() : plan.written;
+    return name + " not stamped: " + result.unstamped;
+  }
+
+  // "rolled back to 3f1c.., 9b2e.. is held until the tag moves on"
+  std::string rolled_back_to(const SlotPlan& plan) const {
+    std::string told = "rolled back to " + short_form(plan.rollback_to->digest());
+    const auto holds = held_.find(plan.slot.id());
+    if (holds == held_.end()) return told;
+    told += ",";
+    for (const workload::Hold& hold : holds->second) told += " " + short_form(hold.digest);
+    return told + (holds->second.size() == 1 ? " is" : " are") + " held until the tag moves on";
   }
 
   SlotResult decide_slot(const SlotPlan& plan) {
@@ -266,9 +314,7 @@ class Decider {
                       .stamp = plan.rollback_to,
                       .why = workload::kWhyRolledBack,
                       .rolled_back = true};
-    std::string told = "rolled back to " + short_form(target);
-    if (left) told += ", " + short_form(*left) + " is held until the tag moves on";
-    decision_.warnings.push_back(warning_for(plan, told));
+    decision_.warnings.push_back(warning_for(plan, rolled_back_to(plan)));
     if (pin && !pin_mode()) {
       decision_.warnings.push_back(
           warning_for(plan, "image pinned meanwhile: GitOps tools need ignoreDifferences on " +
@@ -305,9 +351,10 @@ class Decider {
 
   SlotResult unstamped(const SlotPlan& plan, const std::string& reason) {
     held_.erase(plan.slot.id());
-    const std::string name = plan.reference ? plan.reference->tagged() : plan.written;
-    decision_.warnings.push_back(warning_for(plan, name + " not stamped: " + reason));
-    return {.image = plan.written, .unstamped = reason.substr(0, kMaxReasonBytes), .failed = true};
+    SlotResult result{
+        .image = plan.written, .unstamped = reason.substr(0, kMaxReasonBytes), .failed = true};
+    decision_.warnings.push_back(warning_for(plan, not_stamped(plan, result)));
+    return result;
   }
 
   // From the client's annotations to the wanted ones, as far as stamps go.
@@ -520,6 +567,7 @@ Decision decide(const Review& review, const Assessment& assessment, const Answer
   decider.write_warnings();
   decider.write_patch();
   decider.conclude();
+  decider.write_notes();
   return decider.take();
 }
 

@@ -37,12 +37,21 @@ enum class Outcome {
 };
 std::string_view to_string(Outcome outcome);  // "untouched", ...
 
+// What a platform engineer wants to hear of an admission afterwards; becomes an Event.
+struct Note {
+  bool warning = false;
+  std::string reason;  // "NotStamped", "RolledBack" or "Denied" (deploy/README.md)
+  std::string action;
+  std::string text;  // for people
+};
+
 struct Decision {
   Outcome outcome = Outcome::kUntouched;
   workload::JsonPatch patch;
   std::vector<std::string> warnings;            // one line each, for people
   std::optional<std::string> denial;            // set: the request is refused with this message
   std::vector<workload::HistoryEntry> changes;  // what this decision adds to the history
+  std::vector<Note> notes;                      // at most one of each reason
 };
 
 Decision decide(const Review& review, const Assessment& assessment, const Answers& answers,

@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/host_name.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/retry.h"
@@ -22,6 +23,7 @@
 #include "certs/keeper.h"
 #include "kube/api.h"
 #include "kube/config.h"
+#include "kube/events.h"
 #include "net/server.h"
 #include "net/tls.h"
 #include "registry/stack.h"
@@ -37,6 +39,7 @@ constexpr int kDone = 0;
 constexpr int kCannotServe = 1;
 constexpr int kWrongUsage = 2;
 
+constexpr const char* kEventController = "tidemark.dev/webhook";
 constexpr const char* kUserAgent = "tidemark-webhook/" TIDEMARK_VERSION;
 
 // Lookups beside the first of a review: they wait for registries, not for processors. With two
@@ -199,9 +202,15 @@ int serve(const Options& options) {
   PullSecrets secrets(options.config.webhook.read_secrets ? api : nullptr, clock);
   Namespaces namespaces(api, clock, metrics, log);
   WorkerPool pool(kLookupThreads, kMaxQueuedLookups);
+  std::unique_ptr<kube::EventRecorder> events;
+  if (api != nullptr) {
+    events = std::make_unique<kube::EventRecorder>(
+        *api, clock,
+        kube::EventOptions{.controller = kEventController, .instance = host_name()}, metrics, log);
+  }
   Admitter admitter(admit_options(options),
                     {.resolver = **resolver, .secrets = secrets, .pool = pool}, namespaces, schemas,
-                    clock, metrics, log);
+                    events.get(), clock, metrics, log);
 
   const ReadyCheck ready = [&, stopping = shutdown.token()]() -> std::string {
     if (stopping.stop_requested()) return "shutting down";

@@ -1,6 +1,7 @@
 #include "kube/events.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -32,13 +33,36 @@ std::string namespace_of(const EventNote& note) {
   return note.regarding.ns.empty() ? "default" : note.regarding.ns;
 }
 
-// client-go's form: the object's name and the time in hexadecimal nanoseconds.
+// FNV-1a, 64 bits: the same in every replica and version of the program, unlike std::hash.
+std::uint64_t fnv1a(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  }
+  return hash;
+}
+
+// What tells one decision from all others. Not the note: a second look at the same registry may
+// find another cause.
+std::uint64_t decision_number(const EventNote& note) {
+  std::string text;
+  for (const std::string* part :
+       {&note.regarding.api_version, &note.regarding.kind, &note.reason, &note.decision}) {
+    text.append(*part).push_back('\0');
+  }
+  return fnv1a(text);
+}
+
+// client-go's form: the object's name and a hexadecimal number, there the time in nanoseconds.
 std::string event_name(const EventNote& note, WallTime at) {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  auto nanos = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count());
+  auto number =
+      note.decision.empty()
+          ? static_cast<std::uint64_t>(
+                std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count())
+          : decision_number(note);
   std::string suffix;
-  for (; nanos != 0; nanos >>= 4) suffix.insert(suffix.begin(), kDigits[nanos & 0xF]);
+  for (; number != 0; number >>= 4) suffix.insert(suffix.begin(), kDigits[number & 0xF]);
   return cut(note.regarding.name, kMaxObjectName - 1 - suffix.size()) + "." + suffix;
 }
 
@@ -178,8 +202,10 @@ void EventRecorder::create(const Queued& queued, Series& series, Deadline deadli
                    {"note", cut(note.note, kMaxNoteBytes)}};
   const auto created =
       api_.create(resource_path(kApiVersion, "events", ns), dumped(event), deadline);
-  outcomes_.with({{"outcome", created ? "written" : "failed"}}).add();
-  if (created) {
+  // Told already: by another replica, or with another cause.
+  const bool told = !created && created.error().kind == ErrorKind::kConflict;
+  outcomes_.with({{"outcome", created ? "written" : told ? "repeated" : "failed"}}).add();
+  if (created || told) {
     series.path = resource_path(kApiVersion, "events", ns, name);
   } else {
     series.path.clear();

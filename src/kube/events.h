@@ -4,7 +4,8 @@
 // never blocks and never fails the caller: a bounded queue, one thread, best effort.
 // The same event again within the series window is counted in the first one's series instead of
 // becoming another object; the same *decision* again (one write may reach the webhook several times
-// with its own request each) is dropped.
+// with its own request each, and another replica each) is dropped: its Event has a name that follows
+// from the decision, so that the API server itself refuses the second one.
 // Thread-safety: record() from any thread. Ownership: api, clock and metrics must outlive this; the
 // destructor writes what is queued for at most two seconds.
 // Source: events.k8s.io/v1 Event and its validation (names up to 128 bytes, note up to 1,024).
@@ -42,7 +43,16 @@ struct EventNote {
   std::string reason;         // "Stamped": one CamelCase word, a machine may match it
   std::string action;         // "Stamp": what was done
   std::string note;           // for people; cut to 1,024 bytes
-  std::string decision = {};  // what makes it one decision, e.g. uid + resourceVersion; "" for none
+  // What makes it one decision of this object and reason, e.g. uid + resourceVersion; "" for none.
+  std::string decision = {};
+};
+
+// Where a program tells what it decided; tests record it (tests/support/fake_event_sink.h).
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // From any thread; never blocks. False where the event is lost.
+  virtual bool record(EventNote note) = 0;
 };
 
 struct EventOptions {
@@ -56,15 +66,15 @@ struct EventOptions {
   std::chrono::milliseconds series_interval{std::chrono::minutes{1}};
 };
 
-class EventRecorder {
+class EventRecorder final : public EventSink {
  public:
   EventRecorder(Api& api, const Clock& clock, EventOptions options, Metrics& metrics, Logger log);
-  ~EventRecorder();
+  ~EventRecorder() override;
   EventRecorder(const EventRecorder&) = delete;
   EventRecorder& operator=(const EventRecorder&) = delete;
 
   // False where the queue was full and the event is lost (counted).
-  bool record(EventNote note);
+  bool record(EventNote note) override;
   // Waits until everything recorded so far was tried, or the deadline: for the end of a `once` run.
   bool flush(Deadline deadline);
 

@@ -4,6 +4,8 @@
 
 #include <latch>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 
 #include "support/fake_clock.h"
 #include "support/fake_kube_api.h"
@@ -108,6 +110,31 @@ TEST_F(EventsTest, ADecisionIsToldOnce) {
   recorder.record(note("m", "u1/8"));
   flush();
   EXPECT_EQ(api.calls("patch").size(), 1U);
+}
+
+// Another replica, or another cause: the API server knows the decision's name.
+TEST_F(EventsTest, ADecisionIsToldOnceByAllRecordersAndWithWhateverCause) {
+  recorder.record(note("refused", "u1/7"));
+  flush();
+  EventRecorder other(api, clock, {}, metrics, Logger::none());
+  other.record(note("timed out", "u1/7"));
+  EXPECT_TRUE(other.flush(Deadline::after(10s)));
+  ASSERT_EQ(api.calls("create").size(), 2U);
+  EXPECT_EQ(written(0)["metadata"]["name"], written(1)["metadata"]["name"]);
+  const auto stored = api.object(api.calls("create")[0].path + "/" +
+                                 written(0)["metadata"]["name"].get<std::string>());
+  EXPECT_EQ(stored["note"], "refused");
+  EXPECT_TRUE(api.calls("patch").empty());
+}
+
+TEST_F(EventsTest, DecisionsHaveNamesOfTheirOwn) {
+  EventNote other = note("m", "u1/7");
+  other.reason = "Failed";
+  for (const EventNote& told : {note("m", "u1/7"), note("n", "u1/8"), other}) recorder.record(told);
+  flush();
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < 3; ++i) names.insert(written(i)["metadata"]["name"]);
+  EXPECT_EQ(names.size(), 3U);
 }
 
 TEST_F(EventsTest, AnExpiredEventIsCreatedAgain) {

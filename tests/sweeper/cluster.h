@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "kube/api.h"
 #include "support/fake_clock.h"
+#include "support/fake_event_sink.h"
 #include "support/fake_kube_api.h"
 #include "support/fake_resolver.h"
 #include "sweeper/collect.h"
@@ -96,6 +97,7 @@ struct Cluster {
   tidemark::testing::FakeKubeApi api;
   tidemark::testing::FakeResolver resolver;
   tidemark::testing::FakeClock clock;
+  tidemark::testing::FakeEventSink events;
   Metrics metrics;
   SweepMetrics sweep_metrics{metrics};
   SweepOptions options;
@@ -115,7 +117,8 @@ struct Cluster {
             .resolver = resolver,
             .clock = clock,
             .metrics = sweep_metrics,
-            .log = Logger::none()};
+            .log = Logger::none(),
+            .events = &events};
   }
   Result<SweepReport> sweep(std::stop_token stop = {}) {
     return sweeper::sweep(context(), options, std::move(stop));

@@ -427,5 +427,66 @@ INSTANTIATE_TEST_SUITE_P(Apply, Kill, ::testing::Bool(), [](const auto& test) {
   return test.param ? "AfterTheRequest" : "BeforeTheRequest";
 });
 
+TEST(Events, TellTheRollOfTheWorkload) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  ASSERT_TRUE(cluster.sweep());
+  const auto notes = cluster.events.notes();
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_EQ(notes[0].reason, "Rolled");
+  EXPECT_FALSE(notes[0].warning);
+  EXPECT_EQ(notes[0].note, "app moved aaaaaaaaaaaa -> bbbbbbbbbbbb");
+  EXPECT_EQ(notes[0].regarding.api_version, "apps/v1");
+  EXPECT_EQ(notes[0].regarding.kind, "Deployment");
+  EXPECT_EQ(notes[0].regarding.uid, "uid-of-web");
+  // Nothing has moved any more.
+  ASSERT_TRUE(cluster.sweep());
+  EXPECT_EQ(cluster.events.notes().size(), 1U);
+}
+
+TEST(Events, TellWhyAMoveIsNotRolledAsOneDecisionHoweverManySweepsSeeIt) {
+  Cluster cluster;
+  cluster.put({.annotations = {{"tidemark.dev/hold", "true"}}});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  ASSERT_TRUE(cluster.sweep());
+  ASSERT_TRUE(cluster.sweep());
+  cluster.resolver.serve(kImage, fake_digest('c'));
+  ASSERT_TRUE(cluster.sweep());
+  const auto notes = cluster.events.notes();
+  ASSERT_EQ(notes.size(), 3U);
+  EXPECT_EQ(notes[0].reason, "Moved");
+  EXPECT_EQ(notes[0].note,
+            "app moved aaaaaaaaaaaa -> bbbbbbbbbbbb, not rolled: held: tidemark.dev/hold is set");
+  EXPECT_FALSE(notes[0].decision.empty());
+  EXPECT_EQ(notes[0].decision, notes[1].decision);
+  EXPECT_NE(notes[0].decision, notes[2].decision);
+}
+
+TEST(Events, TellARollThatFailed) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  cluster.api.before([](const auto& call) -> std::optional<Error> {
+    if (call.verb != "patch") return std::nullopt;
+    return Error{.kind = ErrorKind::kForbidden, .message = "may not patch"};
+  });
+  ASSERT_TRUE(cluster.sweep());
+  const auto notes = cluster.events.notes();
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_EQ(notes[0].reason, "RollFailed");
+  EXPECT_TRUE(notes[0].warning);
+  EXPECT_EQ(notes[0].note, "app moved aaaaaaaaaaaa -> bbbbbbbbbbbb, not rolled: may not patch");
+}
+
+TEST(Events, ADryRunTellsNothing) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  cluster.options.dry_run = true;
+  ASSERT_TRUE(cluster.sweep());
+  EXPECT_TRUE(cluster.events.notes().empty());
+}
+
 }  // namespace
 }  // namespace tidemark::sweeper

@@ -10,12 +10,15 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/base64.h"
 #include "support/fake_clock.h"
+#include "support/fake_event_sink.h"
 #include "support/fake_kube_api.h"
 #include "support/fake_resolver.h"
 
@@ -26,6 +29,7 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 using testing::fake_digest;
 using testing::FakeClock;
+using testing::FakeEventSink;
 using testing::FakeKubeApi;
 using testing::FakeResolver;
 using ::testing::HasSubstr;
@@ -67,6 +71,23 @@ json update_review(json old_object, json object) {
   return review;
 }
 
+// An edit of `old_image` to `image`, of the object as it is stored at this version and generation.
+json edit_review(const std::string& old_image, const std::string& image, int version,
+                   int generation = 3) {
+  json review = create_review(deployment({image}));
+  json old = deployment({old_image});
+  for (json* object : {&old, &review["request"]["object"]}) {
+    (*object)["metadata"]["uid"] = "d1";
+    (*object)["metadata"]["resourceVersion"] = std::to_string(version);
+    (*object)["metadata"]["generation"] = generation;
+  }
+  review["request"]["operation"] = "UPDATE";
+  review["request"]["uid"] = "request " + std::to_string(version);
+  review["request"]["name"] = "web";
+  review["request"]["oldObject"] = std::move(old);
+  return review;
+}
+
 std::string docker_config(const std::string& user) {
   return json{{"auths", {{"registry.test", {{"username", user}, {"password", "secret"}}}}}}.dump();
 }
@@ -79,7 +100,7 @@ class AdmitTest : public ::testing::Test {
     if (!admitter_) {
       admitter_.emplace(options_,
                         Lookups{.resolver = resolver_, .secrets = secrets_, .pool = pool_},
-                        namespaces_, schemas_, clock_, metrics_, Logger::none());
+                        namespaces_, schemas_, &events_, clock_, metrics_, Logger::none());
     }
     return *admitter_;
   }
@@ -105,6 +126,7 @@ class AdmitTest : public ::testing::Test {
   FakeClock clock_;
   FakeResolver resolver_;
   FakeKubeApi api_;
+  FakeEventSink events_;
   Metrics metrics_;
   AdmitOptions options_;
   PullSecrets secrets_{&api_, clock_};
@@ -215,6 +237,113 @@ TEST_F(AdmitTest, CountsNoDryRuns) {
   review["request"]["dryRun"] = true;
   EXPECT_TRUE(admit(review).contains("patch"));
   EXPECT_THAT(metrics_.expose(), Not(HasSubstr("tidemark_admissions_total{")));
+}
+
+TEST_F(AdmitTest, TellsWhatIsNotStampedOfTheObjectThatIs) {
+  admit(edit_review("registry.test/app:1", "registry.test/none:1", 7));
+  const auto notes = events_.notes();
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_EQ(notes[0].reason, "NotStamped");
+  EXPECT_EQ(notes[0].action, "Stamp");
+  EXPECT_TRUE(notes[0].warning);
+  EXPECT_THAT(notes[0].note, HasSubstr("container \"c0\": registry.test/none:1 not stamped: "));
+  EXPECT_EQ(notes[0].regarding.api_version, "apps/v1");
+  EXPECT_EQ(notes[0].regarding.kind, "Deployment");
+  EXPECT_EQ(notes[0].regarding.ns, "team-a");
+  EXPECT_EQ(notes[0].regarding.name, "web");
+  EXPECT_EQ(notes[0].regarding.uid, "d1");
+}
+
+TEST_F(AdmitTest, TellsOfACreateByName) {
+  json review = create_review(deployment({"registry.test/none:1"}));
+  review["request"]["name"] = "web";
+  admit(review);
+  ASSERT_EQ(events_.notes().size(), 1U);
+  EXPECT_EQ(events_.notes()[0].regarding.name, "web");
+  EXPECT_EQ(events_.notes()[0].regarding.uid, "");
+  // The API server is still to make the name.
+  review["request"]["name"] = "";
+  admit(review);
+  EXPECT_EQ(events_.notes().size(), 1U);
+}
+
+TEST_F(AdmitTest, TellsNothingOfWhatWentWell) {
+  resolver_.serve("registry.test/app:1", fake_digest('a'));
+  resolver_.serve("registry.test/app:2", fake_digest('b'));
+  json review = create_review(deployment({"registry.test/app:1"}));
+  review["request"]["name"] = "web";
+  admit(review);
+  admit(edit_review("registry.test/app:1", "registry.test/app:2", 7));
+  EXPECT_THAT(events_.reasons(), ::testing::IsEmpty());
+}
+
+TEST_F(AdmitTest, TellsNothingOfDryRuns) {
+  json review = edit_review("registry.test/app:1", "registry.test/none:1", 7);
+  review["request"]["dryRun"] = true;
+  EXPECT_TRUE(admit(review).contains("warnings"));
+  EXPECT_THAT(events_.reasons(), ::testing::IsEmpty());
+}
+
+// The client of a refused CREATE has its answer, and there is nothing that an Event could be about.
+TEST_F(AdmitTest, TellsOfADenialWhereThereIsAnObject) {
+  options_.policy.require = true;
+  json review = create_review(deployment({"registry.test/none:1"}));
+  review["request"]["name"] = "web";
+  EXPECT_EQ(admit(review)["allowed"], false);
+  EXPECT_THAT(events_.reasons(), ::testing::IsEmpty());
+  EXPECT_EQ(admit(edit_review("registry.test/app:1", "registry.test/none:1", 7))["allowed"],
+            false);
+  EXPECT_THAT(events_.reasons(), ::testing::ElementsAre("Denied"));
+}
+
+// The API server tries a write again after a conflict, each time from the newest object, and each
+// try may hear of another cause; two replicas of the webhook share the tries.
+TEST_F(AdmitTest, OneWriteIsToldOnceHoweverOftenItIsTried) {
+  const kube::EventOptions options{.controller = "tidemark.dev/webhook", .instance = "one"};
+  kube::EventRecorder one(api_, clock_, options, metrics_, Logger::none());
+  kube::EventRecorder two(api_, clock_, options, metrics_, Logger::none());
+  const auto try_it = [&](kube::EventRecorder& recorder, const json& review) {
+    Admitter replica(options_, Lookups{.resolver = resolver_, .secrets = secrets_, .pool = pool_},
+                     namespaces_, schemas_, &recorder, clock_, metrics_, Logger::none());
+    EXPECT_TRUE(replica.admit(review.dump()));
+    EXPECT_TRUE(recorder.flush(Deadline::after(10s)));
+  };
+  for (int version = 7; version < 10; ++version) {
+    try_it(one, edit_review("registry.test/app:1", "registry.test/none:1", version));
+  }
+  resolver_.refuse("registry.test/none:1", ErrorKind::kUnavailable, "circuit open");
+  try_it(one, edit_review("registry.test/app:1", "registry.test/none:1", 10));
+  try_it(two, edit_review("registry.test/app:1", "registry.test/none:1", 11));
+  std::set<std::string> names;
+  for (const auto& call : api_.calls("create")) {
+    names.insert(json::parse(call.body)["metadata"]["name"].get<std::string>());
+  }
+  EXPECT_EQ(names.size(), 1U);
+  EXPECT_TRUE(api_.calls("patch").empty()) << "a retry was counted as a series";
+  // The next edit is another decision.
+  try_it(two, edit_review("registry.test/app:2", "registry.test/gone:1", 12, 4));
+  EXPECT_THAT(json::parse(api_.calls("create").back().body)["note"].get<std::string>(),
+              HasSubstr("registry.test/gone:1 not stamped"));
+}
+
+// What an admission tells waits in a queue: an API server that hangs holds nobody up.
+TEST_F(AdmitTest, AnApiServerThatHangsDelaysNoAdmission) {
+  std::latch release(1);
+  api_.before([&](const FakeKubeApi::Call& call) -> std::optional<Error> {
+    if (call.verb == "create") release.wait();
+    return std::nullopt;
+  });
+  kube::EventOptions options;
+  options.max_queued = 2;
+  kube::EventRecorder recorder(api_, clock_, options, metrics_, Logger::none());
+  Admitter replica(options_, Lookups{.resolver = resolver_, .secrets = secrets_, .pool = pool_},
+                   namespaces_, schemas_, &recorder, clock_, metrics_, Logger::none());
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(replica.admit(
+        edit_review("registry.test/app:1", "registry.test/none:1", i, i + 1).dump()));
+  }
+  EXPECT_THAT(metrics_.expose(), HasSubstr(R"(tidemark_kube_events_total{outcome="dropped"})"));
+  release.count_down();
 }
 
 TEST_F(AdmitTest, AsksNobodyBeyondItsBound) {

@@ -34,6 +34,7 @@ class ServeTest : public ::testing::Test {
                      {.resolver = resolver_, .secrets = secrets_, .pool = pool_},
                      namespaces_,
                      schemas_,
+                     nullptr,
                      clock_,
                      metrics_,
                      Logger::none()};

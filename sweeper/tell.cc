@@ -1,0 +1,68 @@
+#include "sweeper/tell.h"
+
+#include <string>
+#include <utility>
+
+namespace tidemark::sweeper {
+namespace {
+
+kube::EventNote note_of(const WorkloadPlan& plan, const char* reason, std::string text) {
+  return {.regarding = {.api_version = plan.kind->api_version(),
+                        .kind = plan.kind->kind,
+                        .ns = plan.ns,
+                        .name = plan.name,
+                        .uid = plan.uid},
+          .reason = reason,
+          .action = "Roll",
+          .note = std::move(text)};
+}
+
+void append(std::string& text, std::string_view separator, const std::string& more) {
+  if (!text.empty()) text += separator;
+  text += more;
+}
+
+std::string rolled_slots(const WorkloadPlan& plan) {
+  std::string text;
+  for (const SlotPlan& slot : plan.slots) {
+    if (slot.verdict == Verdict::kRoll) append(text, ", ", move_text(slot));
+  }
+  return text;
+}
+
+void tell_roll(const RollOutcome& outcome, std::vector<kube::EventNote>& notes) {
+  if (outcome.kind == RollOutcome::Kind::kRolled) {
+    notes.push_back(note_of(outcome.plan, "Rolled", rolled_slots(outcome.plan)));
+  } else if (outcome.kind == RollOutcome::Kind::kFailed &&
+             outcome.error->kind != ErrorKind::kCanceled) {
+    notes.push_back(note_of(outcome.plan, "RollFailed",
+                            rolled_slots(outcome.plan) + ", not rolled: " + outcome.error->message));
+    notes.back().warning = true;
+  }
+}
+
+void tell_moved(const WorkloadPlan& plan, std::vector<kube::EventNote>& notes) {
+  std::string text;
+  std::string decision;
+  for (const SlotPlan& slot : plan.slots) {
+    if (!is_moved(slot.verdict) || slot.verdict == Verdict::kRoll) continue;
+    const std::string verdict(to_string(slot.verdict));
+    append(text, "; ", move_text(slot) + ", not rolled: " + verdict);
+    if (!slot.reason.empty()) text += ": " + slot.reason;
+    append(decision, ",", slot.slot + " " + slot.to->str() + " " + verdict);
+  }
+  if (text.empty()) return;
+  notes.push_back(note_of(plan, "Moved", std::move(text)));
+  notes.back().decision = plan.uid + " " + decision;
+}
+
+}  // namespace
+
+std::vector<kube::EventNote> notes_of(const SweepReport& report) {
+  std::vector<kube::EventNote> notes;
+  for (const RollOutcome& outcome : report.rolls) tell_roll(outcome, notes);
+  for (const WorkloadPlan& plan : report.plans) tell_moved(plan, notes);
+  return notes;
+}
+
+}  // namespace tidemark::sweeper
