@@ -117,6 +117,7 @@ class Decider {
     }
     warn_of_replaced_stamps();
     warn_of_pull_policies();
+    warn_of_latest();
   }
 
   void write_patch() {
@@ -509,6 +510,16 @@ class Decider {
       decision_.warnings.push_back(
           warning_for(plan, "imagePullPolicy is " + pull_policy +
                                 ": a node may run an older image than the one stamped"));
+    }
+  }
+
+  void warn_of_latest() {
+    if (!policy_.warn_on_latest || !pin_mode()) return;
+    for (const SlotPlan& plan : assessment_.slots) {
+      if (plan.step != Step::kResolve || plan.reference->tag() != "latest") continue;
+      decision_.warnings.push_back(warning_for(
+          plan, plan.written + " is pinned by the tag latest: name a version, so that the manifest "
+                               "says what runs"));
     }
   }
 

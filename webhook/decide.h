@@ -24,6 +24,8 @@ namespace tidemark::webhook {
 struct Policy {
   bool require = false;         // rule 8: deny what would go without a stamp
   bool pin_on_rollback = true;  // rule 5
+  // Of the tag latest, written or implied, where images are pinned.
+  bool warn_on_latest = false;
 };
 
 // How an admission ended, for metrics and logs.

@@ -158,7 +158,9 @@ void export_build_info(Metrics& metrics) {
 AdmitOptions admit_options(const Options& options) {
   const config::WebhookConfig& webhook = options.config.webhook;
   return {.deadline = webhook.deadline,
-          .policy = {.require = webhook.require, .pin_on_rollback = webhook.pin_on_rollback},
+          .policy = {.require = webhook.require,
+                     .pin_on_rollback = webhook.pin_on_rollback,
+                     .warn_on_latest = webhook.warn_on_latest},
           .defaults = options.config.defaults,
           .kinds = options.config.kinds,
           .sweeper_user = options.sweeper_user,

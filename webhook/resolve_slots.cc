@@ -126,6 +126,9 @@ Result<image::Digest> to_answer(const Query& query, const Result<Resolution>& an
   if (answer) return answer->digest;
   Error error = answer.error();
   error.message = without_reference(error.message, query.reference.tagged());
+  if (error.kind == ErrorKind::kNotFound) {
+    error.message = "the registry has no such tag: " + error.message;
+  }
   if (refused(answer) || error.kind == ErrorKind::kNotFound) {
     // Registries answer 404 for what may not be seen, too.
     for (const std::string& problem : problems) error.message += "; " + problem;

@@ -153,6 +153,7 @@ class Reader {
                    }},
                   {"require", [&](const YamlValue& v) { w.require = v.flag(); }},
                   {"pinOnRollback", [&](const YamlValue& v) { w.pin_on_rollback = v.flag(); }},
+                  {"warnOnLatest", [&](const YamlValue& v) { w.warn_on_latest = v.flag(); }},
                   {"readSecrets", [&](const YamlValue& v) { w.read_secrets = v.flag(); }}});
   }
 

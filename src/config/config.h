@@ -29,6 +29,7 @@ struct WebhookConfig {
   std::chrono::milliseconds deadline{2000};  // below the manifests' timeoutSeconds: 3
   bool require = false;                      // deny instead of admitting unstamped
   bool pin_on_rollback = true;               // stamp contract, rule 5
+  bool warn_on_latest = false;               // of the tag latest where mode is pin
   bool read_secrets = true;                  // false: a mode with no access to Secrets at all
 };
 

@@ -74,6 +74,7 @@ TEST(Config, HasADefaultForEverything) {
     EXPECT_EQ(config.webhook.deadline, milliseconds(2000));
     EXPECT_FALSE(config.webhook.require);
     EXPECT_TRUE(config.webhook.pin_on_rollback);
+    EXPECT_FALSE(config.webhook.warn_on_latest);
     EXPECT_TRUE(config.webhook.read_secrets);
     EXPECT_EQ(config.sweeper.interval, milliseconds(60'000));
     EXPECT_TRUE(config.sweeper.namespaces.empty());
@@ -98,6 +99,7 @@ webhook:
   deadline: 1s500ms
   require: true
   pinOnRollback: false
+  warnOnLatest: true
   readSecrets: false
 sweeper:
   interval: 1m30s
@@ -140,6 +142,7 @@ registries:
   EXPECT_EQ(config.webhook.deadline, milliseconds(1500));
   EXPECT_TRUE(config.webhook.require);
   EXPECT_FALSE(config.webhook.pin_on_rollback);
+  EXPECT_TRUE(config.webhook.warn_on_latest);
   EXPECT_FALSE(config.webhook.read_secrets);
   EXPECT_EQ(config.sweeper.interval, milliseconds(90'000));
   EXPECT_EQ(config.sweeper.namespaces, (std::vector<std::string>{"team-a", "team-b"}));
@@ -184,7 +187,7 @@ TEST(Config, NamesFileLineAndKey) {
        "defaults, addresses, cache, kinds, registries)"},
       {"# one\nwebhook:\n  listen: ':1'\n  deadlin: 1s\n",
        "config.yaml:4: unknown key \"deadlin\" in webhook (known: listen, deadline, require, "
-       "pinOnRollback, readSecrets)"},
+       "pinOnRollback, warnOnLatest, readSecrets)"},
       {"registries:\n  - host: a\n  - hst: b\n",
        "config.yaml:3: unknown key \"hst\" in registries[1] (known: host, plainHTTP, "
        "insecureSkipVerify, caFile, caPEM, endpoint, maxConcurrency)"},

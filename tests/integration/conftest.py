@@ -65,7 +65,7 @@ def more_registries(private_registry, registry_proxy):
 @pytest.fixture(scope="session")
 def webhook(cluster, tmp, more_registries):
     """The webhook that the API server calls; one for the whole run, as in a cluster."""
-    webhook = programs.Webhook(cluster, tmp, registries=more_registries).wait_ready().serve_cluster()
+    webhook = programs.Webhook(cluster, tmp, registries=more_registries, webhook={"warnOnLatest": True}).wait_ready().serve_cluster()
     yield webhook
     assert webhook.process.running(), f"the webhook ended during the tests:\n{webhook.process.text()[-3000:]}"
     assert webhook.process.stop() == 0

@@ -194,8 +194,26 @@ def test_a_dead_registry_never_blocks_admission(kubectl, ns, cluster, registry_i
 
 def test_a_tag_that_does_not_exist_is_admitted_with_a_warning(kubectl, ns, image):
     kubectl.apply(manifests.deployment("web", ns, manifests.pod_spec(f"{image.ref}-nope")))
-    assert any(f"{image.ref}-nope" in w for w in kubectl.warnings), kubectl.warnings
+    said = f'tidemark: container "app": {image.ref}-nope not stamped: the registry has no such tag: '
+    assert any(w.startswith(said) for w in kubectl.warnings), kubectl.warnings
     assert kubectl.stamps("deployment", "web", ns) == {}
+
+
+def test_a_pull_policy_that_may_keep_an_older_image_is_warned_of(kubectl, ns, image):
+    kubectl.apply(manifests.deployment("web", ns, manifests.pod_spec(image.ref, policy="IfNotPresent")))
+    assert kubectl.warnings == ['tidemark: container "app": imagePullPolicy is IfNotPresent: '
+                                "a node may run an older image than the one stamped"]
+    assert kubectl.stamps("deployment", "web", ns) == {STAMP: image.stamp}
+
+
+@pytest.mark.parametrize("mode, warned", [("pin", True), ("annotate", False)])
+def test_the_tag_latest_is_warned_of_in_pin_mode(kubectl, ns, registry, mode, warned):
+    registry.push(f"{ns}/app:latest", "newest")
+    image = f"{registry.address}/{ns}/app"
+    kubectl.apply(manifests.deployment("web", ns, manifests.pod_spec(image), {"tidemark.dev/mode": mode}))
+    said = (f'tidemark: container "app": {image} is pinned by the tag latest: '
+            "name a version, so that the manifest says what runs")
+    assert kubectl.warnings == ([said] if warned else [])
 
 
 def test_an_unparsable_image_is_admitted_with_a_warning_that_names_it(kubectl, ns):

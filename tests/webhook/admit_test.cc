@@ -222,12 +222,25 @@ TEST_F(AdmitTest, ARollbackHearsTheRegistryItself) {
   EXPECT_EQ(resolver_.calls()[0].max_age, 0ms);
 }
 
+TEST_F(AdmitTest, TellsAMissingTagFromARegistryThatIsNotReached) {
+  resolver_.refuse("registry.test/down:1", ErrorKind::kUnavailable, "Connection refused");
+  const json response =
+      admit(create_review(deployment({"registry.test/none:1", "registry.test/down:1"})));
+  ASSERT_EQ(response["warnings"].size(), 2U);
+  EXPECT_THAT(response["warnings"][0].get<std::string>(),
+              HasSubstr("container \"c0\": registry.test/none:1 not stamped: "
+                        "the registry has no such tag: "));
+  EXPECT_THAT(response["warnings"][1].get<std::string>(),
+              HasSubstr("registry.test/down:1 not stamped: Connection refused"));
+}
+
 TEST_F(AdmitTest, RequireTurnsAFailureIntoADenial) {
   options_.policy.require = true;
   const json response = admit(create_review(deployment({"registry.test/none:1"})));
   EXPECT_EQ(response["allowed"], false);
   EXPECT_THAT(response["status"]["message"].get<std::string>(),
-              HasSubstr("container \"c0\": registry.test/none:1: manifest unknown"));
+              HasSubstr("container \"c0\": registry.test/none:1: the registry has no such tag: "
+                        "manifest unknown"));
   EXPECT_FALSE(response.contains("patch"));
 }
 

@@ -88,6 +88,7 @@ Setting read_setting(const json& file) {
   setting.annotations_pruned = file.value("annotationsPruned", false);
   setting.policy.require = file.value("require", false);
   setting.policy.pin_on_rollback = file.value("pinOnRollback", true);
+  setting.policy.warn_on_latest = file.value("warnOnLatest", false);
   if (file.value("mode", "annotate") == "pin") setting.defaults.mode = workload::StampMode::kPin;
   const json ns = file.value("namespace", json::object());
   setting.ns.annotations = ns.value("annotations", workload::StringMap());
