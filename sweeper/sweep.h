@@ -1,9 +1,9 @@
 // sweep: one pass over the cluster, as one function of named stages.
 //
-// Purpose: collect -> check -> plan -> apply -> tell. Everything that a sweep knows is in the objects
-// themselves; between two sweeps nothing is remembered but metrics.
-// Thread-safety: one sweep at a time per SweepMetrics; callers (run, once) see to it.
-// Errors: a Result error where the pass could not be made at all; all else is in the report.
+// Purpose: collect -> check -> plan -> apply -> tell. Everything that a sweep knows is in the
+// objects themselves; between two sweeps nothing is remembered but metrics. Thread-safety: one
+// sweep at a time per SweepMetrics; callers (run, once) see to it. Errors: a Result error where the
+// pass could not be made at all; all else is in the report.
 #pragma once
 
 #include <chrono>

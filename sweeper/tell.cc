@@ -35,8 +35,9 @@ void tell_roll(const RollOutcome& outcome, std::vector<kube::EventNote>& notes) 
     notes.push_back(note_of(outcome.plan, "Rolled", rolled_slots(outcome.plan)));
   } else if (outcome.kind == RollOutcome::Kind::kFailed &&
              outcome.error->kind != ErrorKind::kCanceled) {
-    notes.push_back(note_of(outcome.plan, "RollFailed",
-                            rolled_slots(outcome.plan) + ", not rolled: " + outcome.error->message));
+    notes.push_back(
+        note_of(outcome.plan, "RollFailed",
+                rolled_slots(outcome.plan) + ", not rolled: " + outcome.error->message));
     notes.back().warning = true;
   }
 }

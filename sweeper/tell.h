@@ -1,9 +1,9 @@
 // tell: what of a sweep becomes an Event.
 //
-// Purpose: the stage after apply, and the one place that chooses. Pure. What was rolled, what should
-// have been and was not, and what moved without being rolled: the last of these once for each digest
-// and reason, however many sweeps see it. Reasons: deploy/README.md.
-// Thread-safety: a pure function. Errors: none.
+// Purpose: the stage after apply, and the one place that chooses. Pure. What was rolled, what
+// should have been and was not, and what moved without being rolled: the last of these once for
+// each digest and reason, however many sweeps see it. Reasons: deploy/README.md. Thread-safety: a
+// pure function. Errors: none.
 #pragma once
 
 #include <vector>

@@ -30,10 +30,10 @@ class InFlight {
   std::size_t position_;
 };
 
-// Rule 10: what stays the same however often one write reaches the webhook. A retry after a conflict
-// has another resourceVersion, but the same generation as long as nobody else changed the spec. On
-// CREATE there is neither: the calls of one write are milliseconds apart, so the minute tells it from
-// the next one of that name.
+// Rule 10: what stays the same however often one write reaches the webhook. A retry after a
+// conflict has another resourceVersion, but the same generation as long as nobody else changed the
+// spec. On CREATE there is neither: the calls of one write are milliseconds apart, so the minute
+// tells it from the next one of that name.
 std::string decision_of(const Review& review, WallTime now) {
   if (!review.old_object) {
     return "create " + to_rfc3339(std::chrono::floor<std::chrono::minutes>(now));
@@ -115,19 +115,18 @@ void Admitter::tell(const Review& review, const Decision& decision) {
   if (events_ == nullptr || decision.notes.empty() || review.name.empty()) return;
   for (const Note& note : decision.notes) {
     // A full queue counts what it loses.
-    (void)events_->record(
-        {.regarding = {.api_version = review.kind->api_version(),
-                       .kind = review.kind->kind,
-                       .ns = review.ns,
-                       .name = review.name,
-                       // Given at the end of a CREATE only; who asks for the name finds it all the
-                       // same.
-                       .uid = review.old_object ? review.old_object->uid : ""},
-         .warning = note.warning,
-         .reason = note.reason,
-         .action = note.action,
-         .note = note.text,
-         .decision = decision_of(review, clock_.wall_now())});
+    (void)events_->record({.regarding = {.api_version = review.kind->api_version(),
+                                         .kind = review.kind->kind,
+                                         .ns = review.ns,
+                                         .name = review.name,
+                                         // Given at the end of a CREATE only; who asks for the name
+                                         // finds it all the same.
+                                         .uid = review.old_object ? review.old_object->uid : ""},
+                           .warning = note.warning,
+                           .reason = note.reason,
+                           .action = note.action,
+                           .note = note.text,
+                           .decision = decision_of(review, clock_.wall_now())});
   }
 }
 

@@ -3,7 +3,8 @@
 // Purpose: the pipeline of the webhook, with its deadline, its bound on work under way and its
 // metrics, and what it tells of them. It knows nothing of HTTP.
 // Thread-safety: admit() from many threads. Ownership: the caller keeps everything passed by
-// reference or pointer alive. Errors: kInvalid for what is no AdmissionReview; everything else is an answer.
+// reference or pointer alive. Errors: kInvalid for what is no AdmissionReview; everything else is
+// an answer.
 #pragma once
 
 #include <atomic>

@@ -207,8 +207,8 @@ int serve(const Options& options) {
   std::unique_ptr<kube::EventRecorder> events;
   if (api != nullptr) {
     events = std::make_unique<kube::EventRecorder>(
-        *api, clock,
-        kube::EventOptions{.controller = kEventController, .instance = host_name()}, metrics, log);
+        *api, clock, kube::EventOptions{.controller = kEventController, .instance = host_name()},
+        metrics, log);
   }
   Admitter admitter(admit_options(options),
                     {.resolver = **resolver, .secrets = secrets, .pool = pool}, namespaces, schemas,

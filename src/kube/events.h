@@ -4,11 +4,11 @@
 // never blocks and never fails the caller: a bounded queue, one thread, best effort.
 // The same event again within the series window is counted in the first one's series instead of
 // becoming another object; the same *decision* again (one write may reach the webhook several times
-// with its own request each, and another replica each) is dropped: its Event has a name that follows
-// from the decision, so that the API server itself refuses the second one.
-// Thread-safety: record() from any thread. Ownership: api, clock and metrics must outlive this; the
-// destructor writes what is queued for at most two seconds.
-// Source: events.k8s.io/v1 Event and its validation (names up to 128 bytes, note up to 1,024).
+// with its own request each, and another replica each) is dropped: its Event has a name that
+// follows from the decision, so that the API server itself refuses the second one. Thread-safety:
+// record() from any thread. Ownership: api, clock and metrics must outlive this; the destructor
+// writes what is queued for at most two seconds. Source: events.k8s.io/v1 Event and its validation
+// (names up to 128 bytes, note up to 1,024).
 #pragma once
 
 #include <chrono>
@@ -40,9 +40,9 @@ struct ObjectReference {
 struct EventNote {
   ObjectReference regarding;
   bool warning = false;
-  std::string reason;         // "Stamped": one CamelCase word, a machine may match it
-  std::string action;         // "Stamp": what was done
-  std::string note;           // for people; cut to 1,024 bytes
+  std::string reason;  // "Stamped": one CamelCase word, a machine may match it
+  std::string action;  // "Stamp": what was done
+  std::string note;    // for people; cut to 1,024 bytes
   // What makes it one decision of this object and reason, e.g. uid + resourceVersion; "" for none.
   std::string decision = {};
 };

@@ -55,7 +55,7 @@ struct ClientOptions {
   TrustOptions trust = {};
   ProxyOptions proxy = {};
   AddressPolicy addresses = AddressPolicy::unrestricted();
-  std::string user_agent = {};                      // "tidemark/0.1.0 (webhook)"
+  std::string user_agent = {};  // "tidemark/0.1.0 (webhook)"
   // The name that servers are asked for (SNI) and that their certificates must carry; "" for the
   // host of the URL. For a client of one server that is reached under another name.
   std::string server_name = {};

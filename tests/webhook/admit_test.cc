@@ -73,7 +73,7 @@ json update_review(json old_object, json object) {
 
 // An edit of `old_image` to `image`, of the object as it is stored at this version and generation.
 json edit_review(const std::string& old_image, const std::string& image, int version,
-                   int generation = 3) {
+                 int generation = 3) {
   json review = create_review(deployment({image}));
   json old = deployment({old_image});
   for (json* object : {&old, &review["request"]["object"]}) {
@@ -304,8 +304,7 @@ TEST_F(AdmitTest, TellsOfADenialWhereThereIsAnObject) {
   review["request"]["name"] = "web";
   EXPECT_EQ(admit(review)["allowed"], false);
   EXPECT_THAT(events_.reasons(), ::testing::IsEmpty());
-  EXPECT_EQ(admit(edit_review("registry.test/app:1", "registry.test/none:1", 7))["allowed"],
-            false);
+  EXPECT_EQ(admit(edit_review("registry.test/app:1", "registry.test/none:1", 7))["allowed"], false);
   EXPECT_THAT(events_.reasons(), ::testing::ElementsAre("Denied"));
 }
 
@@ -352,8 +351,8 @@ TEST_F(AdmitTest, AnApiServerThatHangsDelaysNoAdmission) {
   Admitter replica(options_, Lookups{.resolver = resolver_, .secrets = secrets_, .pool = pool_},
                    namespaces_, schemas_, &recorder, clock_, metrics_, Logger::none());
   for (int i = 0; i < 8; ++i) {
-    EXPECT_TRUE(replica.admit(
-        edit_review("registry.test/app:1", "registry.test/none:1", i, i + 1).dump()));
+    EXPECT_TRUE(
+        replica.admit(edit_review("registry.test/app:1", "registry.test/none:1", i, i + 1).dump()));
   }
   EXPECT_THAT(metrics_.expose(), HasSubstr(R"(tidemark_kube_events_total{outcome="dropped"})"));
   release.count_down();

@@ -30,14 +30,10 @@ class ServeTest : public ::testing::Test {
   Namespaces namespaces_{nullptr, clock_, metrics_, Logger::none()};
   TemplateSchemas schemas_{nullptr, clock_, metrics_, Logger::none()};
   WorkerPool pool_{1, 1};
-  Admitter admitter_{{},
-                     {.resolver = resolver_, .secrets = secrets_, .pool = pool_},
-                     namespaces_,
-                     schemas_,
-                     nullptr,
-                     clock_,
-                     metrics_,
-                     Logger::none()};
+  Admitter admitter_{{},          {.resolver = resolver_, .secrets = secrets_, .pool = pool_},
+                     namespaces_, schemas_,
+                     nullptr,     clock_,
+                     metrics_,    Logger::none()};
 };
 
 TEST_F(ServeTest, AnswersWrongRequestsInJson) {
