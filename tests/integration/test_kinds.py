@@ -11,9 +11,10 @@ import yaml
 from harness import manifests, programs
 from harness.kubectl import load
 from harness.processes import ROOT, wait_for
+from harness.rollouts import reasons
 
-from test_admission import STAMP, Image
-from test_sweeper import ROLL, reasons
+from test_admission import STAMP
+from test_sweeper import ROLL
 
 ROLLOUT = "rollouts.argoproj.io"
 FLEET = "fleets.tests.tidemark.dev"
@@ -105,11 +106,6 @@ def kinds_sweeper(cluster, tmp, kinds, config):
     sweeper = programs.Sweeper(cluster, tmp)
     sweeper.config = config
     return sweeper
-
-
-@pytest.fixture
-def image(registry, ns):
-    return Image(registry, f"{ns}/app:1")
 
 
 @pytest.fixture
