@@ -134,6 +134,13 @@ class Node:
                 found.append(int(entry.name))
         return found
 
+    def wait_processes(self, command, count):
+        """The same, once there are `count`: pods that a rollout replaced drain for a while."""
+        def all_of_them():
+            found = self.processes(command)
+            return found if len(found) == count else None
+        return wait_for(f"{count} of {command}", all_of_them, PATIENCE, 0.3)
+
 
 class Api:
     """One kept connection to the API server, as the administrator: quicker than a kubectl for each request."""

@@ -25,9 +25,7 @@ def test_both_programs_are_ready_and_restricted(node):
 
 @pytest.mark.parametrize("program, count", [(b"/tidemark-webhook\0", 2), (b"/tidemark-sweeper\0", 1)])
 def test_the_processes_have_no_rights(node, program, count):
-    found = node.processes(program)
-    assert len(found) == count
-    for pid in found:
+    for pid in node.wait_processes(program, count):
         lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
         status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         assert status["Uid"].split() == ["65532"] * 4 and status["Gid"].split() == ["65532"] * 4
@@ -152,7 +150,7 @@ def test_a_sweeper_killed_between_two_rolls_has_lost_and_repeated_none(node, ns,
 
     assert stamps() == [first] * count
     wait_for("the first ReplicaSets", lambda: replica_sets() == count, PATIENCE)
-    pid, = node.processes(b"/tidemark-sweeper\0")
+    pid, = node.wait_processes(b"/tidemark-sweeper\0", 1)
     watch = subprocess.Popen([node.kubectl.program, "get", "deployments", "-n", ns, "--watch", "-o",
                               f"jsonpath={{.spec.template.metadata.annotations.{STAMP.replace('.', chr(92) + '.')}}}{{'\\n'}}"],
                              env=node.env, stdout=subprocess.PIPE, text=True)

@@ -111,8 +111,7 @@ def test_without_the_webhook_workloads_are_admitted_unstamped(node, ns, app, no_
 
 
 def test_a_webhook_that_hangs_costs_its_timeout_and_no_more(node, ns, app, cluster, tmp):
-    frozen = node.processes(b"/tidemark-webhook\0")
-    assert len(frozen) == 2
+    frozen = node.wait_processes(b"/tidemark-webhook\0", 2)
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
     try:
