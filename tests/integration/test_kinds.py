@@ -66,7 +66,7 @@ def config(cluster, tmp, webhook, more_registries):
 
 
 @pytest.fixture(scope="module")
-def kinds(cluster, kubectl, tmp, webhook, more_registries, config):
+def kinds(cluster, kubectl, webhook, config):
     """A webhook that knows the kinds, its rules and the sweeper's rights as the programs print them; failurePolicy Fail."""
     crds = module("argo-rollouts", "github.com/argoproj/argo-rollouts") / "manifests/crds"
     kubectl("create", "-f", crds / "rollout-crd.yaml")
@@ -84,21 +84,18 @@ def kinds(cluster, kubectl, tmp, webhook, more_registries, config):
     assert after["webhooks"][0]["clientConfig"]["caBundle"] == before["webhooks"][0]["clientConfig"]["caBundle"], \
         "an applied manifest without caBundle keeps the published one"
     assert len(after["webhooks"][0]["rules"]) > len(before["webhooks"][0]["rules"])
-    knowing = programs.Webhook(cluster, tmp, "webhook-kinds", registries=more_registries, kinds=KINDS)
-    knowing.wait_ready().serve_cluster()
+    webhook.restart(kinds=KINDS)
 
     def in_force():
         probe = rollout("default", f"{cluster.registry.address}/none/probe:1")
         kubectl.create(probe, "--dry-run=server")
         return kubectl.warnings  # that it is not stamped: the webhook was called for it
     wait_for("the new rules are in force", in_force)
-    yield knowing
-    text = knowing.process.text()
-    programs.route_service(cluster, [(cluster.host_address, webhook.port)])
+    yield webhook
+    webhook.restart()
     kubectl.apply([d for d in load((ROOT / "deploy/install.yaml").read_text())
                    if d["kind"] == "MutatingWebhookConfiguration"])
     kubectl("delete", "crd", ROLLOUT, FLEET)
-    assert knowing.process.stop() == 0, text[-3000:]
 
 
 @pytest.fixture

@@ -53,12 +53,24 @@ class Webhook:
         self.cluster = cluster
         self.port = free_port(cluster.host_address)
         self.ops_port = free_port()
-        self.process = Process(name, [
-            WEBHOOK, "serve", "--config", write_config(tmp / f"{name}.yaml", cluster, **config),
-            "--listen", f"{cluster.host_address}:{self.port}", "--ops-listen", f"127.0.0.1:{self.ops_port}",
-            "--kubeconfig", cluster.kubeconfig_of("tidemark-webhook", NAMESPACE),
+        self.tmp, self.name, self.flags, self.config = tmp, name, flags, config
+        self.process = self._start(config)
+
+    def _start(self, config):
+        return Process(self.name, [
+            WEBHOOK, "serve", "--config", write_config(self.tmp / f"{self.name}.yaml", self.cluster, **config),
+            "--listen", f"{self.cluster.host_address}:{self.port}", "--ops-listen", f"127.0.0.1:{self.ops_port}",
+            "--kubeconfig", self.cluster.kubeconfig_of("tidemark-webhook", NAMESPACE),
             "--self-signed", "--service", f"{NAMESPACE}/tidemark-webhook",
-            "--webhook-configuration", "tidemark-webhook", *flags], tmp)
+            "--webhook-configuration", "tidemark-webhook", *self.flags], self.tmp)
+
+    def restart(self, **config):
+        """The same webhook with this added to its configuration. Its connections end with it: the API server keeps idle ones,
+        and goes on calling through them whatever the Service says."""
+        assert self.process.running(), f"the webhook ended:\n{self.process.text()[-3000:]}"
+        self.process.kill()
+        self.process = self._start(self.config | config)
+        return self.wait_ready()
 
     def wait_ready(self):
         def ready():
