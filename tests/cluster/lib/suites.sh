@@ -25,12 +25,14 @@ count_report() {
   count $numbers
 }
 
-# meson_suite DIRECTORY SUITE [WRAPPER...]: runs it; counts GoogleTest's tests, not the programs that hold them.
+# meson_suite DIRECTORY SUITE [WRAPPER...]: runs it; counts GoogleTest's tests, not the programs that hold them. A caller whose
+# programs are slow sets `patience`, by which meson's 30 s for a program are multiplied.
 meson_suite() {
   local dir=$1 suite=$2 reports result=0
   shift 2
   reports=$(mktemp -d)
-  GTEST_OUTPUT="json:$reports/" "$@" meson test -C "$top/$dir" --no-rebuild --print-errorlogs --suite "$suite" >&2 || result=1
+  GTEST_OUTPUT="json:$reports/" "$@" meson test -C "$top/$dir" --no-rebuild --print-errorlogs \
+    --timeout-multiplier "${patience:-1}" --suite "$suite" >&2 || result=1
   count_report "$kPython" "$here/lib/count_tests.py" meson "$top/$dir/meson-logs/testlog.json" "$reports"
   rm -rf "$reports"
   return $result
@@ -48,6 +50,7 @@ configure_sanitizer() {
 }
 
 suite_asan() {
+  local patience=10
   configure_sanitizer build-asan address,undefined
   compile build-asan || return 1
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
@@ -55,6 +58,7 @@ suite_asan() {
 }
 
 suite_tsan() {
+  local patience=10
   configure_sanitizer build-tsan thread
   compile build-tsan || return 1
   # ThreadSanitizer's memory map does not bear the address randomisation of newer kernels.
