@@ -99,13 +99,6 @@ def kinds(cluster, kubectl, webhook, config):
 
 
 @pytest.fixture
-def kinds_sweeper(cluster, tmp, kinds, config):
-    sweeper = programs.Sweeper(cluster, tmp)
-    sweeper.config = config
-    return sweeper
-
-
-@pytest.fixture
 def web(kubectl, kinds, ns, image):
     """A stamped Rollout."""
     kubectl.apply(rollout(ns, image.ref, ROLL))
@@ -168,10 +161,10 @@ def test_missing_fields_are_never_an_error(kubectl, kinds, ns, spec):
     assert kubectl.get(ROLLOUT, "web", ns)["spec"]["paused"]
 
 
-def test_the_sweeper_rolls_a_rollout_exactly_once(kubectl, ns, web, kinds_sweeper):
+def test_the_sweeper_rolls_a_rollout_exactly_once(kubectl, ns, web, sweeper, config):
     web.move("second")
     for _ in range(3):
-        told = kinds_sweeper.once("-n", ns).stdout
+        told = sweeper.once("-n", ns, config=config).stdout
     assert "rollout.argoproj.io/web" in told, told
     assert "absents.tests.tidemark.dev" in told and "not installed" in told, told
     assert kubectl.stamps(ROLLOUT, "web", ns) == {STAMP: web.stamp}
