@@ -28,13 +28,26 @@ bool carries(const workload::PodTemplate& pod_template, const WorkloadPlan& want
   });
 }
 
+std::string path_of(const WorkloadPlan& planned) {
+  return kube::resource_path(planned.kind->api_version(), planned.kind->plural, planned.ns,
+                             planned.name);
+}
+
+Status release_object(const std::string& path, const workload::Object& object, kube::Api& api,
+                      const ApplyOptions& options, const std::stop_token& stop) {
+  const auto patch = make_release_patch(object);
+  if (!patch) return {};
+  const auto stored =
+      api.patch(path, patch->str(), {.field_manager = std::string(workload::kStampWriter)},
+                Deadline::after(options.request), stop);
+  if (!stored && stored.error().kind != ErrorKind::kNotFound) return fail(stored.error());
+  return {};
+}
+
 // Admission runs after the patch and has the last word: a webhook that does not know this user as
 // the sweeper carries the old stamp forward, and the API server answers 200 all the same.
-std::optional<Error> contradicted(const std::string& stored, const workload::Kind& kind,
-                                  const WorkloadPlan& wanted) {
-  const auto object = workload::parse_object(stored, kind);
-  if (!object) return object.error();
-  if (carries(object->pod_template, wanted)) return std::nullopt;
+std::optional<Error> contradicted(const workload::Object& stored, const WorkloadPlan& wanted) {
+  if (carries(stored.pod_template, wanted)) return std::nullopt;
   return Error{.kind = ErrorKind::kForbidden,
                .message =
                    "admission put the old stamp back: the webhook does not know this user "
@@ -53,8 +66,7 @@ class Roll {
         clock_(clock),
         options_(options),
         stop_(stop),
-        path_(kube::resource_path(planned.kind->api_version(), planned.kind->plural, planned.ns,
-                                  planned.name)),
+        path_(path_of(planned)),
         plan_(planned) {}
 
   // Nullopt: worth another try, with the reason in last_error().
@@ -77,7 +89,7 @@ class Roll {
 
   const Error& last_error() const { return last_error_; }
   RollOutcome give_up(Error error) {
-    return {.kind = Kind::kFailed, .plan = plan_, .error = std::move(error)};
+    return {.kind = Kind::kFailed, .plan = plan_, .error = std::move(error), .released = {}};
   }
 
  private:
@@ -90,10 +102,12 @@ class Roll {
       sent_ = true;
       return failed(stored.error());
     }
-    if (auto error = contradicted(*stored, *plan_.kind, plan_); error) {
-      return give_up(std::move(*error));
-    }
-    return outcome(Kind::kRolled);
+    const auto object = workload::parse_object(*stored, *plan_.kind);
+    if (!object) return give_up(object.error());
+    if (auto error = contradicted(*object, plan_); error) return give_up(std::move(*error));
+    RollOutcome rolled = outcome(Kind::kRolled);
+    rolled.released = release_object(path_, *object, api_, options_, stop_);
+    return rolled;
   }
 
   std::optional<RollOutcome> failed(const Error& error) {
@@ -101,7 +115,9 @@ class Roll {
     if (error.retryable()) return std::nullopt;
     return give_up(error);
   }
-  RollOutcome outcome(Kind kind) { return {.kind = kind, .plan = plan_, .error = std::nullopt}; }
+  RollOutcome outcome(Kind kind) {
+    return {.kind = kind, .plan = plan_, .error = std::nullopt, .released = {}};
+  }
 
   kube::Api& api_;
   const Answers& answers_;
@@ -143,6 +159,17 @@ RollOutcome apply(const WorkloadPlan& planned, kube::Api& api, const Answers& an
         backoff.next(roll.last_error().retry_after.value_or(std::chrono::milliseconds::zero())),
         stop);
   }
+}
+
+Status release(const WorkloadPlan& planned, kube::Api& api, const ApplyOptions& options,
+               const std::stop_token& stop) {
+  const std::string path = path_of(planned);
+  const auto text = api.get(path, Deadline::after(options.request), stop);
+  if (!text && text.error().kind == ErrorKind::kNotFound) return {};
+  if (!text) return fail(text.error());
+  const auto object = workload::parse_object(*text, *planned.kind);
+  if (!object) return fail(object.error());
+  return release_object(path, *object, api, options, stop);
 }
 
 }  // namespace tidemark::sweeper

@@ -1,4 +1,6 @@
-// apply: one planned roll becomes one patch, or an honest answer why not.
+// apply: one planned roll becomes one patch, or an honest answer why not. A roll that wrote an
+// image is followed by a second patch that gives up the ownership of it (make_release_patch); where
+// that is lost, release() of a later sweep makes good for it.
 //
 // Purpose: stage 4 of a sweep, and the only one that writes. Every try reads the object, plans it
 // again with the same answers and patches what it just read; so a conflict, a lost answer and a
@@ -40,6 +42,7 @@ struct RollOutcome {
   Kind kind = Kind::kFailed;
   WorkloadPlan plan;           // the last one that was made, from the freshest object
   std::optional<Error> error;  // kFailed
+  Status released;             // kRolled: of the image that was written
 };
 
 std::string_view to_string(RollOutcome::Kind kind);
@@ -47,5 +50,10 @@ std::string_view to_string(RollOutcome::Kind kind);
 RollOutcome apply(const WorkloadPlan& planned, kube::Api& api, const Answers& answers,
                   const Namespaces& namespaces, const workload::Settings& defaults,
                   const Clock& clock, const ApplyOptions& options, std::stop_token stop = {});
+
+// Gives up what an earlier roll left owned. One try: the next sweep sees
+// what is left. Errors: the API server's; a workload that is gone is none.
+Status release(const WorkloadPlan& planned, kube::Api& api, const ApplyOptions& options,
+               const std::stop_token& stop = {});
 
 }  // namespace tidemark::sweeper

@@ -176,7 +176,8 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
                    .label = workload.label(),
                    .uid = workload.uid,
                    .problems = workload.problems,
-                   .slots = {}};
+                   .slots = {},
+                   .owns_image = workload.owns_image};
   const std::string pull_source = workload.pull_source();
   std::string blocked_by;
   for (const TrackedSlot& slot : workload.slots) {

@@ -66,6 +66,7 @@ struct WorkloadPlan {
   std::string uid = {};
   std::vector<std::string> problems;
   std::vector<SlotPlan> slots;
+  bool owns_image = false;  // as in Workload; apply releases it
 
   bool rolls() const;
 };

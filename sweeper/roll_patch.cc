@@ -195,4 +195,19 @@ workload::JsonPatch make_roll_patch(const workload::Object& object, const Worklo
   return patch;
 }
 
+std::optional<workload::JsonPatch> make_release_patch(const workload::Object& object) {
+  const auto ours = std::ranges::find_if(object.managed, workload::is_image_of_stamp_writer);
+  // An empty list would mean "as before" to the API server; it cannot come to that, for somebody
+  // else created the object.
+  if (ours == object.managed.end() || object.managed.size() == 1) return std::nullopt;
+  const std::string entry =
+      "/metadata/managedFields/" + std::to_string(ours - object.managed.begin());
+  workload::JsonPatch patch;
+  patch.test("/metadata/uid", stored_string(object.uid));
+  patch.test(entry + "/manager", stored_string(ours->manager));
+  patch.test(entry + "/operation", stored_string(ours->operation));
+  patch.remove(entry);
+  return patch;
+}
+
 }  // namespace tidemark::sweeper

@@ -19,12 +19,26 @@ const std::vector<double>& sweep_bounds_seconds() {
   return bounds;
 }
 
+void log_release(const Logger& log, const WorkloadPlan& planned, const Status& released) {
+  if (released) return;
+  log.warn("an image is owned by the sweeper until the next sweep: server-side apply conflicts",
+           {{"namespace", planned.ns},
+            {"workload", planned.label},
+            {"cause", released.error().message}});
+}
+
 std::vector<RollOutcome> apply_all(const SweepContext& context, const SweepOptions& options,
                                    const std::vector<WorkloadPlan>& plans, const Answers& answers,
                                    const Namespaces& namespaces, const std::stop_token& stop) {
   std::vector<RollOutcome> outcomes;
   for (const WorkloadPlan& planned : plans) {
-    if (!planned.rolls()) continue;
+    if (!planned.rolls()) {
+      // A sweeper was killed after a roll, before it gave up the image that it had written.
+      if (planned.owns_image) {
+        log_release(context.log, planned, release(planned, context.api, options.apply, stop));
+      }
+      continue;
+    }
     outcomes.push_back(apply(planned, context.api, answers, namespaces, options.defaults,
                              context.clock, options.apply, stop));
   }
@@ -49,6 +63,7 @@ void log_outcome(const Logger& log, const RollOutcome& outcome) {
              {{"namespace", outcome.plan.ns}, {"workload", outcome.plan.label}});
     return;
   }
+  log_release(log, outcome.plan, outcome.released);
   for (const SlotPlan& slot : outcome.plan.slots) {
     if (slot.verdict != Verdict::kRoll) continue;
     log.info("rolled", {{"namespace", outcome.plan.ns},

@@ -109,6 +109,7 @@ Workload track(const workload::Object& object, const workload::NamespaceMeta& ns
   out.paused = object.paused;
   out.on_delete = object.update_strategy == "OnDelete";
   out.partitioned = object.partition.value_or(0) > 0;
+  out.owns_image = std::ranges::any_of(object.managed, workload::is_image_of_stamp_writer);
   out.pull_secrets = object.pod_template.image_pull_secrets;
   out.service_account =
       object.pod_template.service_account.empty() ? "default" : object.pod_template.service_account;

@@ -54,7 +54,8 @@ struct Workload {
   bool paused = false;
   bool on_delete = false;
   bool partitioned = false;
-  std::string last_roll;  // RFC 3339, "" for never
+  bool owns_image = false;  // the sweeper, in managedFields: it is released (roll_patch.h)
+  std::string last_roll;    // RFC 3339, "" for never
   std::vector<std::string> pull_secrets;
   std::string service_account;  // never ""
 

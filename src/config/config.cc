@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <set>
@@ -69,9 +71,9 @@ std::string listen_address(const YamlValue& value) {
   const std::size_t colon = text.rfind(':');
   const std::string_view port =
       colon == std::string::npos ? "" : std::string_view(text).substr(colon + 1);
-  const bool digits = !port.empty() && port.size() <= 5 &&
-                      port.find_first_not_of("0123456789") == std::string_view::npos;
-  if (!digits || std::atoi(std::string(port).c_str()) > 65535) {
+  std::uint16_t number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (port.empty() || error != std::errc() || end != port.data() + port.size()) {
     value.fail("must be \":port\" or \"address:port\"");
   }
   return text;

@@ -38,8 +38,7 @@ class Reader {
   Reader(const Kind& kind, Object& out)
       : template_path_(split_pointer(kind.template_pointer)), out_(out) {
     // fieldsV1 names the fields as the object does, with "f:" before each.
-    for (const std::string& token : template_path_) stamps_path_.push_back("f:" + token);
-    stamps_path_.insert(stamps_path_.end(), {"f:metadata", "f:annotations"});
+    for (const std::string& token : template_path_) managed_path_.push_back("f:" + token);
   }
 
   void read(ondemand::object root) {
@@ -175,23 +174,52 @@ class Reader {
         if (key == "manager") return entry.manager = text(value), true;
         if (key == "operation") return entry.operation = text(value), true;
         if (key != "fieldsV1") return false;
-        return read_managed_stamps(value.get_object(), stamps_path_, entry.stamp_keys), true;
+        return read_managed(value.get_object(), managed_path_, entry), true;
       });
       out_.managed.push_back(std::move(entry));
     });
   }
 
-  void read_managed_stamps(ondemand::object object, std::span<const std::string> way,
-                           std::vector<std::string>& stamp_keys) {
+  // `object` is what stands `way` above the template in fieldsV1.
+  void read_managed(ondemand::object object, std::span<const std::string> way,
+                    ManagedEntry& entry) {
     fields(object, [&](std::string_view key, ondemand::value value) {
-      if (way.empty()) {
-        if (key.starts_with("f:") && is_stamp_key(key.substr(2))) {
-          stamp_keys.emplace_back(key.substr(2));
+      if (!way.empty()) {
+        if (key != way.front()) return false;
+        return read_managed(value.get_object(), way.subspan(1), entry), true;
+      }
+      if (key == "f:metadata") return read_managed_stamps(value.get_object(), entry), true;
+      if (key == "f:spec") return read_managed_images(value.get_object(), entry), true;
+      return false;
+    });
+  }
+
+  void read_managed_stamps(ondemand::object metadata, ManagedEntry& entry) {
+    fields(metadata, [&](std::string_view key, ondemand::value value) {
+      if (key != "f:annotations") return false;
+      fields(value.get_object(), [&](std::string_view annotation, ondemand::value) {
+        if (annotation.starts_with("f:") && is_stamp_key(annotation.substr(2))) {
+          entry.stamp_keys.emplace_back(annotation.substr(2));
         }
         return false;
-      }
-      if (key != way.front()) return false;
-      return read_managed_stamps(value.get_object(), way.subspan(1), stamp_keys), true;
+      });
+      return true;
+    });
+  }
+
+  // A list item is {"k:{\"name\":\"app\"}": {"f:image": {}, ...}}.
+  void read_managed_images(ondemand::object spec, ManagedEntry& entry) {
+    fields(spec, [&](std::string_view key, ondemand::value list) {
+      if (key != "f:containers" && key != "f:initContainers" && key != "f:volumes") return false;
+      fields(list.get_object(), [&](std::string_view item, ondemand::value parts) {
+        if (!item.starts_with("k:")) return false;
+        fields(parts.get_object(), [&](std::string_view part, ondemand::value) {
+          if (part == "f:image") entry.owns_image = true;
+          return false;
+        });
+        return false;
+      });
+      return true;
     });
   }
 
@@ -313,7 +341,7 @@ class Reader {
   }
 
   std::vector<std::string> template_path_;
-  std::vector<std::string> stamps_path_;  // of the template's annotations, in fieldsV1
+  std::vector<std::string> managed_path_;  // the same in fieldsV1
   Object& out_;
   std::vector<Place> path_;
   std::vector<Slot> init_containers_;
@@ -379,6 +407,10 @@ Result<Object> parse_object(std::string_view json, const Kind& kind) {
     return malformed(kind, reader.path(), error.reason);
   }
   return object;
+}
+
+bool is_image_of_stamp_writer(const ManagedEntry& entry) {
+  return entry.owns_image && entry.manager == kStampWriter && entry.operation == "Update";
 }
 
 const Slot* find_slot(const PodTemplate& pod_template, std::string_view stamp_key) {

@@ -70,11 +70,13 @@ struct Owner {
   std::string uid;
 };
 
-// metadata.managedFields, as far as rule 5 of the stamp contract needs it: who applied a stamp.
+// metadata.managedFields, as far as Tidemark needs it: who applied a stamp (rule 5 of the stamp
+// contract), and whose writing an image makes a server-side apply of it a conflict.
 struct ManagedEntry {
   std::string manager;
   std::string operation;                // "Apply" or "Update"
   std::vector<std::string> stamp_keys;  // template stamps in its fieldsV1
+  bool owns_image = false;              // an image of the template is in its fieldsV1
 };
 
 struct Object {
@@ -107,6 +109,9 @@ inline constexpr std::size_t kMaxObjectBytes = std::size_t{8} * 1024 * 1024;
 // `json`: one object, as a view into a larger text if need be. `kind` says where the template is. A
 // List's items lack apiVersion and kind, hence they are not read from the JSON.
 Result<Object> parse_object(std::string_view json, const Kind& kind);
+
+// True for an entry of kStampWriter's own writes that owns an image.
+bool is_image_of_stamp_writer(const ManagedEntry& entry);
 
 // Slots by stamp key; nullptr where there is none.
 const Slot* find_slot(const PodTemplate& pod_template, std::string_view stamp_key);

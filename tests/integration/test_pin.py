@@ -1,5 +1,7 @@
 """`tidemark.dev/mode: pin`: the image field itself carries the digest."""
 
+import json
+
 import pytest
 from harness import manifests
 from harness.registry import Image
@@ -74,6 +76,39 @@ def test_a_pin_follows_its_tag_and_nothing_else(kubectl, ns, image, sweeper, see
     assert held(kubectl, *at) == {"app": [image.digest]}
     sweeper.once("-n", ns)
     assert app_image(kubectl, kind, ns) == f"{image.ref}@{second}" != f"{image.ref}@{first}"
+
+
+def test_a_roll_that_writes_the_image_leaves_no_conflict(kubectl, ns, image, sweeper, seen):
+    at = ("deployment", "web", ns)
+    owner = manifests.deployment("web", ns, manifests.pod_spec(image.ref), ROLL | PIN)
+
+    def apply():
+        kubectl.apply(owner, "--server-side", "--field-manager=owner")
+
+    def image_owners():
+        entries = kubectl.json("get", *at[:2], "-n", ns, "--show-managed-fields")["metadata"]["managedFields"]
+        return sorted(entry["manager"] for entry in entries if "f:image" in str(entry["fieldsV1"]))
+
+    apply()
+    image.move("second")
+    seen(image, ns)
+    sweeper.once("-n", ns)
+    assert app_image(kubectl, "deployment", ns) == image.stamp
+    before = template_text(kubectl, *at)
+    apply()
+    assert template_text(kubectl, *at) == before
+    assert "tidemark-sweeper" not in image_owners()
+
+    # A sweeper that was killed between its two writes.
+    image.move("third")
+    seen(image, ns)
+    container = "/spec/template/spec/containers/0/image"
+    kubectl("patch", *at[:2], "-n", ns, "--type=json", "--field-manager=tidemark-sweeper", "-p",
+            json.dumps([{"op": "replace", "path": container, "value": image.stamp}]))
+    assert "tidemark-sweeper" in image_owners()
+    sweeper.once("-n", ns)
+    assert "tidemark-sweeper" not in image_owners()
+    apply()
 
 
 def test_leaving_pin_mode_restores_the_image_as_written(kubectl, ns, image, seen):

@@ -383,6 +383,81 @@ TEST(Apply, AdmissionThatPutsTheOldStampBackIsAFailure) {
   EXPECT_EQ(report->rolls.at(0).error->kind, ErrorKind::kForbidden);
 }
 
+// An object whose image the sweeper owns in managedFields, beside the owner's own entry.
+json owned_object(const Spec& spec, bool owned_by_others = true) {
+  const json image{{"f:containers", {{"k:{\"name\":\"app\"}", {{"f:image", json::object()}}}}}};
+  const json fields{{"f:spec", {{"f:template", {{"f:spec", image}}}}}};
+  json managed = json::array();
+  if (owned_by_others) {
+    managed.push_back({{"manager", "owner"}, {"operation", "Apply"}, {"fieldsV1", fields}});
+  }
+  managed.push_back({{"manager", std::string(workload::kStampWriter)},
+                     {"operation", "Update"},
+                     {"fieldsV1", fields}});
+  json object = object_of(spec);
+  object["metadata"]["managedFields"] = managed;
+  return object;
+}
+
+std::vector<std::string> managers(const Cluster& cluster, const Spec& spec) {
+  std::vector<std::string> out;
+  const json object = cluster.api.object(path_of(spec));
+  for (const json& entry : object["metadata"]["managedFields"]) {
+    out.push_back(entry["manager"]);
+  }
+  return out;
+}
+
+TEST(Release, TheImageThatARollWroteIsGivenUpAtOnce) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.api.put(path_of(spec), owned_object(spec).dump());
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  EXPECT_EQ(cluster.sweep()->rolls.at(0).kind, RollOutcome::Kind::kRolled);
+  EXPECT_EQ(cluster.stamp(spec), stamp_text(kImage, 'b'));
+  EXPECT_EQ(managers(cluster, spec), std::vector<std::string>{"owner"});
+  EXPECT_EQ(cluster.api.calls("patch").size(), 2U);
+}
+
+TEST(Release, WhatAKilledSweeperLeftOwnedIsGivenUpByTheNextSweep) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.api.put(path_of(spec), owned_object(spec).dump());
+  cluster.resolver.serve(kImage, fake_digest('a'));
+  EXPECT_TRUE(cluster.sweep()->rolls.empty());
+  EXPECT_EQ(managers(cluster, spec), std::vector<std::string>{"owner"});
+  EXPECT_TRUE(cluster.sweep()->rolls.empty());
+  EXPECT_EQ(cluster.api.calls("patch").size(), 1U) << "nothing is left to give up";
+}
+
+TEST(Release, ADryRunAndALonelyEntryWriteNothing) {
+  for (const bool dry_run : {true, false}) {
+    Cluster cluster;
+    const Spec spec;
+    cluster.options.dry_run = dry_run;
+    cluster.api.put(path_of(spec), owned_object(spec, /*owned_by_others=*/dry_run).dump());
+    cluster.resolver.serve(kImage, fake_digest('a'));
+    ASSERT_TRUE(cluster.sweep());
+    EXPECT_TRUE(cluster.api.calls("patch").empty());
+  }
+}
+
+TEST(Release, AListThatChangedMeanwhileIsLeftAlone) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.api.put(path_of(spec), owned_object(spec).dump());
+  cluster.resolver.serve(kImage, fake_digest('a'));
+  cluster.api.before([&](const Call& call) -> std::optional<Error> {
+    if (call.verb != "patch") return std::nullopt;
+    json object = cluster.api.object(path_of(spec));
+    std::swap(object["metadata"]["managedFields"][0], object["metadata"]["managedFields"][1]);
+    cluster.api.put(path_of(spec), object.dump());
+    return std::nullopt;
+  });
+  ASSERT_TRUE(cluster.sweep());
+  EXPECT_EQ(managers(cluster, spec), (std::vector<std::string>{"tidemark-sweeper", "owner"}));
+}
+
 // A sweeper that is killed after its n-th request (done, but its answer never seen) or before it:
 // nothing of it is left but what the API server stored. The next one finds the same cluster.
 class Kill : public ::testing::TestWithParam<bool> {};

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "workload/pointer.h"
 #include "workload/test_data.h"
 
 namespace tidemark::workload {
@@ -57,6 +58,7 @@ TEST(Object, ReadsADeployment) {
   EXPECT_EQ(object.managed[0].stamp_keys, std::vector<std::string>{"digest.tidemark.dev/app"});
   EXPECT_EQ(object.managed[1].manager, "kube-controller-manager");
   EXPECT_TRUE(object.managed[1].stamp_keys.empty());
+  EXPECT_FALSE(object.managed[1].owns_image);
 
   const PodTemplate& pods = object.pod_template;
   EXPECT_TRUE(pods.has_metadata);
@@ -141,6 +143,42 @@ TEST(Object, APodIsItsOwnTemplate) {
   ASSERT_EQ(object.pod_template.slots.size(), 1U);
   EXPECT_EQ(object.pod_template.slots[0].image_pointer, "/spec/containers/0/image");
   EXPECT_EQ(object.managed.at(0).stamp_keys, std::vector<std::string>{"digest.tidemark.dev/app"});
+}
+
+TEST(Object, WhoOwnsAnImageIsReadFromManagedFields) {
+  const auto owner_of = [](const json& spec, const Kind& kind) {
+    json fields = json::object();
+    std::string pointer;
+    for (const std::string& token : split_pointer(kind.template_pointer)) {
+      pointer += "/f:" + token;
+    }
+    fields[json::json_pointer(pointer + "/f:spec")] = spec;
+    const json entry{
+        {"manager", "tidemark-sweeper"}, {"operation", "Update"}, {"fieldsV1", fields}};
+    return parse_object(json{{"metadata", {{"managedFields", {entry}}}}}.dump(), kind)
+        .value()
+        .managed.at(0);
+  };
+  const auto container = [](const char* list, const char* field) {
+    return json{{list, {{"k:{\"name\":\"app\"}", {{field, json::object()}}}}}};
+  };
+  const Kind& deployment = *KindTable().find("apps", "Deployment");
+  const Kind& cron_job = *KindTable().find("batch", "CronJob");
+  const Kind& pod = *KindTable().find("", "Pod");
+  for (const Kind* kind : {&deployment, &cron_job, &pod}) {
+    for (const char* list : {"f:containers", "f:initContainers", "f:volumes"}) {
+      EXPECT_TRUE(is_image_of_stamp_writer(owner_of(container(list, "f:image"), *kind)))
+          << kind->kind << " " << list;
+    }
+    EXPECT_FALSE(owner_of(container("f:containers", "f:resources"), *kind).owns_image);
+    EXPECT_FALSE(owner_of(json{{"f:image", json::object()}}, *kind).owns_image);
+  }
+  ManagedEntry entry = owner_of(container("f:containers", "f:image"), deployment);
+  entry.operation = "Apply";
+  EXPECT_FALSE(is_image_of_stamp_writer(entry));
+  entry.operation = "Update";
+  entry.manager = "kubectl";
+  EXPECT_FALSE(is_image_of_stamp_writer(entry));
 }
 
 TEST(Object, ReadsACustomKind) {
