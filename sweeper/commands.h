@@ -1,4 +1,4 @@
-// once, explain and history: what people and CronJobs call.
+// once, explain, history, hold and resume: what people and CronJobs call.
 //
 // Purpose: each command as a function over the interfaces that a sweep works with, printing to a
 // stream and giving the exit code. Thread-safety: one thread.
@@ -26,5 +26,10 @@ int explain(const SweepContext& context, const Options& options, Streams streams
             std::stop_token stop = {});
 int history(const SweepContext& context, const Options& options, Streams streams,
             std::stop_token stop = {});
+int hold(const SweepContext& context, const Options& options, Streams streams,
+         std::stop_token stop = {});
+// Tells, too, what still holds the workload.
+int resume(const SweepContext& context, const Options& options, Streams streams,
+           std::stop_token stop = {});
 
 }  // namespace tidemark::sweeper

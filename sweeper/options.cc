@@ -35,6 +35,11 @@ struct Flags {
   bool exit_code = false;
   bool leader_elect = false;
   bool no_leader_elect = false;
+  std::vector<std::string> slots;
+  std::string digest;
+  std::string reason;
+  std::string until;
+  std::string hold_for;
 };
 
 void add_selection(CLI::App& command, Flags& flags) {
@@ -52,6 +57,17 @@ void add_target(CLI::App& command, Flags& flags) {
   command.add_option("-n,--namespace", flags.namespaces, "its namespace")->expected(1);
 }
 
+// hold and resume.
+void add_order(CLI::App& command, Flags& flags) {
+  command.add_option("target", flags.target, "KIND/NAME, or namespace/NAME")->required();
+  command.add_option("-n,--namespace", flags.namespaces, "its namespace")->expected(1);
+  command
+      .add_option("--slot", flags.slots,
+                  "only these containers, or volume/NAME; all of them if none is named")
+      ->delimiter(',');
+  command.add_flag("--dry-run", flags.dry_run, "tell what would change, write nothing");
+}
+
 void add_output(CLI::App& command, Flags& flags) {
   command.add_option("-o,--output", flags.output, "table, json or yaml");
 }
@@ -61,6 +77,8 @@ struct Commands {
   CLI::App* once = nullptr;
   CLI::App* explain = nullptr;
   CLI::App* history = nullptr;
+  CLI::App* hold = nullptr;
+  CLI::App* resume = nullptr;
   CLI::App* manifest = nullptr;
 };
 
@@ -100,6 +118,23 @@ Commands declare(CLI::App& app, Flags& flags) {
   commands.history = app.add_subcommand("history", "print the recorded history of one workload");
   add_target(*commands.history, flags);
   add_output(*commands.history, flags);
+
+  commands.hold = app.add_subcommand("hold", "do not roll a workload, or those of a namespace");
+  add_order(*commands.hold, flags);
+  commands.hold->add_option("--reason", flags.reason, "why, for those who look later");
+  auto* until = commands.hold->add_option("--until", flags.until,
+                                          "when it ends by itself, such as 2026-12-01T06:00:00Z");
+  auto* hold_for =
+      commands.hold->add_option("--for", flags.hold_for, "the same as a duration, such as 48h")
+          ->excludes(until);
+  commands.hold
+      ->add_option("--digest", flags.digest,
+                   "hold only this digest (sha256:...) of the one --slot, until the tag moves on")
+      ->excludes(until)
+      ->excludes(hold_for);
+
+  commands.resume = app.add_subcommand("resume", "take a hold back, also that of a rollback");
+  add_order(*commands.resume, flags);
 
   commands.manifest = app.add_subcommand(
       "manifest", "print the rights that the configuration's kinds need, to be applied");
@@ -147,6 +182,43 @@ void elect(const Flags& flags, const config::Environment& environment, Options& 
   out.identity = environment("POD_NAME").value_or("");
 }
 
+Result<Target> parse_order_target(std::string_view text, const workload::KindTable& kinds) {
+  for (const std::string_view prefix : {"namespace/", "namespaces/", "ns/"}) {
+    if (!text.starts_with(prefix)) continue;
+    const std::string_view name = text.substr(prefix.size());
+    if (!workload::is_dns_label(name)) break;
+    return Target{.kind = &namespace_kind(), .ns = "", .name = std::string(name)};
+  }
+  return parse_target(text, kinds);
+}
+
+Status read_order(const Flags& flags, HoldRequest& out) {
+  out.slots = {flags.slots.begin(), flags.slots.end()};
+  out.reason = flags.reason;
+  if (!flags.digest.empty()) {
+    auto digest = image::Digest::parse(flags.digest);
+    if (!digest) return fail(within("--digest", digest.error()));
+    if (out.slots.size() != 1) {
+      return fail(ErrorKind::kInvalid, "--digest: name the one container with --slot");
+    }
+    out.digest = std::move(*digest);
+  }
+  if (!flags.until.empty()) {
+    const auto until = parse_rfc3339(flags.until);
+    if (!until) return fail(within("--until", until.error()));
+    out.until = *until;
+  }
+  if (!flags.hold_for.empty()) {
+    const auto duration = workload::parse_duration(flags.hold_for);
+    if (!duration) return fail(within("--for", duration.error()));
+    out.until = std::chrono::system_clock::now() + *duration;
+  }
+  if (out.until && *out.until <= std::chrono::system_clock::now()) {
+    return fail(ErrorKind::kInvalid, "the hold would be over already");
+  }
+  return {};
+}
+
 Status complete(const Flags& flags, const config::Environment& environment, Options& out) {
   if (auto merged = merge_config(flags, environment, out); !merged) return merged;
   select(flags, out);
@@ -157,8 +229,13 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   out.dry_run = flags.dry_run;
   out.exit_code = flags.exit_code;
   out.kubeconfig = {.path = flags.kubeconfig, .context = flags.context};
-  if (out.command == Command::kExplain || out.command == Command::kHistory) {
-    auto target = parse_target(flags.target, out.config.kinds);
+  const bool order = out.command == Command::kHold || out.command == Command::kResume;
+  if (order) {
+    if (auto read = read_order(flags, out.hold); !read) return read;
+  }
+  if (order || out.command == Command::kExplain || out.command == Command::kHistory) {
+    auto target = order ? parse_order_target(flags.target, out.config.kinds)
+                        : parse_target(flags.target, out.config.kinds);
     if (!target) return fail(target.error());
     out.target = std::move(*target);
     if (!flags.namespaces.empty()) out.target.ns = flags.namespaces.front();
@@ -200,6 +277,8 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
   if (commands.once->parsed()) options.command = Command::kOnce;
   if (commands.explain->parsed()) options.command = Command::kExplain;
   if (commands.history->parsed()) options.command = Command::kHistory;
+  if (commands.hold->parsed()) options.command = Command::kHold;
+  if (commands.resume->parsed()) options.command = Command::kResume;
   if (auto completed = complete(flags, environment, options); !completed) {
     err << completed.error().message << "\n";
     return Exit{kExitUsage};

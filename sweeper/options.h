@@ -13,15 +13,16 @@
 #include "config/config.h"
 #include "kube/config.h"
 #include "sweeper/collect.h"
+#include "sweeper/hold.h"
 #include "sweeper/output.h"
 
 namespace tidemark::sweeper {
 
-enum class Command { kRun, kOnce, kExplain, kHistory };
+enum class Command { kRun, kOnce, kExplain, kHistory, kHold, kResume };
 
-// KIND/NAME of explain and history.
+// KIND/NAME of explain, history, hold and resume.
 struct Target {
-  const workload::Kind* kind = nullptr;  // of the configuration's table
+  const workload::Kind* kind = nullptr;  // of the configuration's table, or namespace_kind()
   std::string ns;                        // "" for the kubeconfig's
   std::string name;
 };
@@ -36,6 +37,7 @@ struct Options {
   bool exit_code = false;
   Format format = Format::kTable;
   Target target;
+  HoldRequest hold;           // resume: its slots
   bool leader_elect = false;  // run
   std::string lease_namespace;
   std::string identity;  // of this replica; "" for the host's name

@@ -31,8 +31,10 @@ std::optional<Ruling> not_sweepable(const TrackedSlot& slot) {
 }
 
 std::optional<Ruling> held(const Workload& workload, const TrackedSlot& slot,
-                           const image::Digest& target) {
-  if (workload.settings.hold) return Ruling{Verdict::kHeld, "tidemark.dev/hold is set"};
+                           const image::Digest& target, WallTime now) {
+  if (const auto* order = workload.settings.hold_on(slot.id, now); order != nullptr) {
+    return Ruling{Verdict::kHeld, order->text()};
+  }
   if (std::ranges::find(slot.held, target) != slot.held.end()) {
     return Ruling{Verdict::kHeld, "this digest is held"};
   }
@@ -80,7 +82,7 @@ Ruling rule_on(const Workload& workload, const TrackedSlot& slot,
   if (!answer->has_value()) return {Verdict::kUnresolved, answer->error().message};
   const image::Digest& target = answer->value();
   if (slot.stamp->digest() == target) return {Verdict::kUpToDate};
-  if (auto ruling = held(workload, slot, target)) return std::move(*ruling);
+  if (auto ruling = held(workload, slot, target, now)) return std::move(*ruling);
   if (workload.settings.sweep == workload::SweepMode::kReport) {
     return {Verdict::kReported, "tidemark.dev/sweep is report"};
   }

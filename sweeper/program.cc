@@ -163,6 +163,10 @@ int run(int argc, char** argv) {
       return explain(context, options, streams, shutdown.token());
     case Command::kHistory:
       return history(context, options, streams, shutdown.token());
+    case Command::kHold:
+      return hold(context, options, streams, shutdown.token());
+    case Command::kResume:
+      return resume(context, options, streams, shutdown.token());
   }
   return kExitUsage;
 }

@@ -6,56 +6,16 @@
 #include <vector>
 
 #include "base/log.h"
+#include "sweeper/guarded_patch.h"
 #include "workload/annotations.h"
 #include "workload/records.h"
 
 namespace tidemark::sweeper {
 namespace {
 
+using workload::set_or_erase;
 using workload::StringMap;
-
-constexpr std::string_view kAnnotations = "/metadata/annotations";
-
-std::string_view value_of(const StringMap& map, std::string_view key) {
-  const auto found = map.find(std::string(key));
-  return found == map.end() ? std::string_view() : std::string_view(found->second);
-}
-
-// `text` as the API server itself writes it in JSON. Its patch library compares the two strings of
-// a `test` as bytes, before it decodes them, and Go's encoding/json escapes what others do not: a
-// value with ">" would never equal itself (gopkg.in/evanphx/json-patch.v4, lazyNode.equal).
-std::string stored_string(std::string_view text) {
-  static constexpr std::string_view kLineSeparator = "\xe2\x80\xa8";       // U+2028
-  static constexpr std::string_view kParagraphSeparator = "\xe2\x80\xa9";  // U+2029
-  static constexpr std::string_view kHex = "0123456789abcdef";
-  std::string out = "\"";
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::string_view rest = text.substr(i);
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (rest.starts_with(kLineSeparator) || rest.starts_with(kParagraphSeparator)) {
-      out += rest.starts_with(kLineSeparator) ? "\\u2028" : "\\u2029";
-      i += kLineSeparator.size() - 1;
-    } else if (c == '"' || c == '\\') {
-      (out += '\\') += text[i];
-    } else if (const auto known = std::string_view("\b\f\n\r\t").find(text[i]);
-               known != std::string_view::npos) {
-      (out += '\\') += std::string_view("bfnrt")[known];
-    } else if (c < 0x20 || c == '<' || c == '>' || c == '&') {
-      ((out += "\\u00") += kHex[c >> 4U]) += kHex[c & 0xfU];
-    } else {
-      out += text[i];
-    }
-  }
-  return out + "\"";
-}
-
-void set_or_erase(StringMap& map, std::string_view key, std::string value) {
-  if (value.empty()) {
-    map.erase(std::string(key));
-  } else {
-    map.insert_or_assign(std::string(key), std::move(value));
-  }
-}
+using workload::value_of;
 
 const workload::Slot* slot_of(const workload::PodTemplate& pod_template, std::string_view id) {
   for (const workload::Slot& slot : pod_template.slots) {
@@ -81,8 +41,8 @@ workload::Stamp new_stamp(const SlotPlan& slot) {
 
 void change_slot(workload::JsonPatch& patch, const workload::Object& object,
                  const workload::Slot& slot, const SlotPlan& planned) {
-  const std::string stamp_pointer = object.kind->template_pointer + std::string(kAnnotations) +
-                                    "/" + workload::escape_pointer_token(slot.stamp_key());
+  const std::string stamp_pointer = object.kind->template_pointer + "/metadata/annotations/" +
+                                    workload::escape_pointer_token(slot.stamp_key());
   patch.test(name_pointer(slot), stored_string(slot.name));
   patch.test(slot.image_pointer, stored_string(slot.image));
   patch.test(stamp_pointer, stored_string(planned.from->str()));
@@ -144,27 +104,6 @@ StringMap wanted_annotations(const workload::Object& object, const WorkloadPlan&
   return wanted;
 }
 
-// A `test` for every key that differs: its old value, or null where it was missing.
-void pin_annotations(workload::JsonPatch& patch, const workload::Object& object,
-                     const StringMap& wanted) {
-  if (!object.has_annotations) {
-    patch.test(kAnnotations, "null");
-    return;
-  }
-  const auto pin = [&](const std::string& key) {
-    const auto old = object.annotations.find(key);
-    const auto next = wanted.find(key);
-    const bool had = old != object.annotations.end();
-    if (had && next != wanted.end() && old->second == next->second) return;
-    patch.test(std::string(kAnnotations) + "/" + workload::escape_pointer_token(key),
-               had ? stored_string(old->second) : "null");
-  };
-  for (const auto& [key, value] : object.annotations) pin(key);
-  for (const auto& [key, value] : wanted) {
-    if (!object.annotations.contains(key)) pin(key);
-  }
-}
-
 }  // namespace
 
 std::string change_cause(const WorkloadPlan& plan) {
@@ -181,17 +120,13 @@ std::string change_cause(const WorkloadPlan& plan) {
 
 workload::JsonPatch make_roll_patch(const workload::Object& object, const WorkloadPlan& plan,
                                     WallTime now) {
-  workload::JsonPatch patch;
-  patch.test("/metadata/uid", stored_string(object.uid));
-  const StringMap wanted = wanted_annotations(object, plan, now);
-  pin_annotations(patch, object, wanted);
+  workload::JsonPatch patch = patch_of(object);
   for (const SlotPlan& planned : plan.slots) {
     if (planned.verdict != Verdict::kRoll) continue;
     const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
     if (slot != nullptr) change_slot(patch, object, *slot, planned);
   }
-  patch.change_map(kAnnotations, /*parent_exists=*/true, object.has_annotations, object.annotations,
-                   wanted);
+  change_annotations(patch, object, wanted_annotations(object, plan, now));
   return patch;
 }
 
@@ -202,8 +137,7 @@ std::optional<workload::JsonPatch> make_release_patch(const workload::Object& ob
   if (ours == object.managed.end() || object.managed.size() == 1) return std::nullopt;
   const std::string entry =
       "/metadata/managedFields/" + std::to_string(ours - object.managed.begin());
-  workload::JsonPatch patch;
-  patch.test("/metadata/uid", stored_string(object.uid));
+  workload::JsonPatch patch = patch_of(object);
   patch.test(entry + "/manager", stored_string(ours->manager));
   patch.test(entry + "/operation", stored_string(ours->operation));
   patch.remove(entry);

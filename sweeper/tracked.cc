@@ -14,11 +14,7 @@ namespace {
 
 using workload::SlotImage;
 using workload::Stamp;
-
-std::string_view value_of(const workload::StringMap& map, std::string_view key) {
-  const auto found = map.find(std::string(key));
-  return found == map.end() ? std::string_view() : std::string_view(found->second);
-}
+using workload::value_of;
 
 // What the template says of the slot's image: its reference without our pin, and the stamp for it.
 void read_image(TrackedSlot& tracked, const workload::Slot& slot,

@@ -86,10 +86,11 @@ Result<std::string> Admitter::admit(std::string_view body) {
   if (!pass_reason(*review, options_.sweeper_user)) {
     const auto ns = namespaces_.get(review->ns, deadline.at_most(options_.deadline / 4));
     const bool pruned = schemas_.prunes(*review->kind, deadline.at_most(options_.deadline / 4));
-    const auto assessment = assess(*review, ns, options_.defaults, pruned);
+    const WallTime now = clock_.wall_now();
+    const auto assessment = assess(*review, ns, options_.defaults, now, pruned);
     if (!assessment) return fail(assessment.error());
     const Answers answers = look_up(*review, *assessment, deadline);
-    decision = decide(*review, *assessment, answers, options_.policy, clock_.wall_now());
+    decision = decide(*review, *assessment, answers, options_.policy, now);
   }
   if (!review->dry_run) {
     record(*review, decision, begin);

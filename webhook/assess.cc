@@ -25,11 +25,6 @@ constexpr std::string_view kLastAppliedKey = "kubectl.kubernetes.io/last-applied
 constexpr std::array kFileWriters = {"kubectl-client-side-apply", "kubectl-replace",
                                      "kubectl-create", "helm"};
 
-std::string_view annotation(const StringMap& annotations, std::string_view key) {
-  const auto found = annotations.find(std::string(key));
-  return found == annotations.end() ? std::string_view() : std::string_view(found->second);
-}
-
 std::optional<Stamp> stamp_of(const Stamps& stamps, const std::string& key) {
   const auto found = stamps.find(key);
   return found == stamps.end() ? std::nullopt : std::optional(found->second);
@@ -40,7 +35,7 @@ Stamps stamps_of(const Object& object, bool annotations_pruned) {
   if (!annotations_pruned) return workload::read_stamps(object.pod_template.annotations);
   return workload::pinned_stamps(
       object.pod_template,
-      workload::parse_history(annotation(object.annotations, workload::kHistoryKey)));
+      workload::parse_history(workload::value_of(object.annotations, workload::kHistoryKey)));
 }
 
 bool file_writer(const Review& review) {
@@ -52,7 +47,7 @@ bool file_writer(const Review& review) {
 // and leaves the last applied configuration as it is.
 bool applied_from_file(const Review& review, const Stamp& stamp) {
   return !review.field_manager.empty() &&
-         annotation(review.object->annotations, kLastAppliedKey).find(stamp.str()) !=
+         workload::value_of(review.object->annotations, kLastAppliedKey).find(stamp.str()) !=
              std::string_view::npos;
 }
 
@@ -209,8 +204,8 @@ bool all_stamps_gone(const Review& review, const Stamps& old_stamps) {
 // Back to the baseline, as far as the submitted object has it: an undo brings it along (from the
 // former ReplicaSet) or leaves it where it is. A client that writes its own object drops it.
 void return_to_baseline(const Review& review, Assessment& assessment) {
-  const auto submitted =
-      workload::parse_baseline(annotation(review.object->annotations, workload::kBaselineKey));
+  const auto submitted = workload::parse_baseline(
+      workload::value_of(review.object->annotations, workload::kBaselineKey));
   for (SlotPlan& plan : assessment.slots) {
     const auto baseline = assessment.baseline.find(plan.slot.id());
     if (baseline == assessment.baseline.end() || !plan.reference ||
@@ -249,7 +244,8 @@ std::optional<std::string_view> pass_reason(const Review& review, std::string_vi
 }
 
 Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& ns,
-                          const workload::Settings& defaults, bool annotations_pruned) {
+                          const workload::Settings& defaults, WallTime now,
+                          bool annotations_pruned) {
   const Object& object = *review.object;
   const Stamps submitted_stamps = stamps_of(object, annotations_pruned);
   Assessment assessment;
@@ -259,13 +255,13 @@ Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& n
     const StringMap& old_annotations = review.old_object->annotations;
     old_stamps = stamps_of(*review.old_object, annotations_pruned);
     assessment.history =
-        workload::parse_history(annotation(old_annotations, workload::kHistoryKey));
-    assessment.held = workload::parse_held(annotation(old_annotations, workload::kHeldKey));
+        workload::parse_history(workload::value_of(old_annotations, workload::kHistoryKey));
+    assessment.held = workload::parse_held(workload::value_of(old_annotations, workload::kHeldKey));
     assessment.baseline =
-        workload::parse_baseline(annotation(old_annotations, workload::kBaselineKey));
+        workload::parse_baseline(workload::value_of(old_annotations, workload::kBaselineKey));
   }
   const History submitted_history =
-      workload::parse_history(annotation(object.annotations, workload::kHistoryKey));
+      workload::parse_history(workload::value_of(object.annotations, workload::kHistoryKey));
   auto effective = workload::effective_settings(object, ns, defaults);
   const bool pin_mode = effective.settings.mode == workload::StampMode::kPin;
 
@@ -296,7 +292,9 @@ Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& n
   for (SlotPlan& plan : assessment.slots) {
     plan.step = step_of(plan, assessment, review);
     const bool listed = assessment.held.contains(plan.slot.id());
-    plan.held = plan.same_reference && plan.old_stamp && (listed || assessment.settings.hold);
+    const bool kept = plan.same_reference && plan.old_stamp;
+    plan.held_by_hand = kept && assessment.settings.hold_on(plan.slot.id(), now) != nullptr;
+    plan.held = plan.held_by_hand || (kept && listed);
   }
   return assessment;
 }

@@ -51,7 +51,8 @@ struct SlotPlan {
   bool first_answer = false;         // submitted_stamp is ours, of a first invocation of this write
   bool pinned_by_submitted = false;  // the image is a pin that only this stamp explains
 
-  bool held = false;  // rule 4: keeps its stamp unless the tag moved on
+  bool held = false;          // rule 4: keeps its stamp unless the tag moved on
+  bool held_by_hand = false;  // the same, wherever the tag moves
   std::optional<workload::Stamp> rollback_to =
       {};  // rule 5: unless the registry serves it now anyway
 };
@@ -76,8 +77,10 @@ struct Assessment {
 };
 
 // `review.object` must be there. `ns`: the namespace's own metadata, as far as it is known.
-// `annotations_pruned`: of the pod template, by the kind's definition (template_schemas.h).
+// `now`: for holds that end. `annotations_pruned`: of the pod template, by the kind's definition
+// (template_schemas.h).
 Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& ns,
-                          const workload::Settings& defaults, bool annotations_pruned = false);
+                          const workload::Settings& defaults, WallTime now,
+                          bool annotations_pruned = false);
 
 }  // namespace tidemark::webhook

@@ -268,8 +268,7 @@ class Decider {
 
   // Rule 4: until the tag moves on to a digest that is not held. A hold by hand has no such end.
   bool hold_stands(const SlotPlan& plan, const Result<image::Digest>& answer) const {
-    return assessment_.settings.hold || !answer ||
-           workload::is_held(held_, plan.slot.id(), *answer);
+    return plan.held_by_hand || !answer || workload::is_held(held_, plan.slot.id(), *answer);
   }
 
   SlotResult keep(const SlotPlan& plan, const Result<image::Digest>& answer) {
@@ -397,24 +396,16 @@ class Decider {
     }
   }
 
-  static void set_or_erase(StringMap& wanted, std::string_view key, std::string value) {
-    if (value.empty()) {
-      wanted.erase(std::string(key));
-    } else {
-      wanted.insert_or_assign(std::string(key), std::move(value));
-    }
-  }
-
   void set_history(StringMap& wanted) const {
     if (decision_.changes.empty()) return;
-    set_or_erase(
+    workload::set_or_erase(
         wanted, workload::kHistoryKey,
         workload::dump_history(workload::push_history(decision_.changes, assessment_.history)));
   }
 
   void set_held(StringMap& wanted) const {
     if (held_ == assessment_.held) return;
-    set_or_erase(wanted, workload::kHeldKey, workload::dump_held(held_));
+    workload::set_or_erase(wanted, workload::kHeldKey, workload::dump_held(held_));
   }
 
   void set_unstamped(StringMap& wanted) const {
@@ -430,7 +421,7 @@ class Decider {
       if (!results_[i].unstamped.empty()) records.emplace(id, results_[i].unstamped);
     }
     if (records == before) return;
-    set_or_erase(wanted, workload::kUnstampedKey, workload::dump_unstamped(records));
+    workload::set_or_erase(wanted, workload::kUnstampedKey, workload::dump_unstamped(records));
   }
 
   static bool is_our_cause(const StringMap& annotations) {
@@ -479,8 +470,8 @@ class Decider {
     if (entries.size() > max_entries) {
       entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(max_entries), entries.end());
     }
-    set_or_erase(wanted, workload::kHistoryKey,
-                 entries.empty() ? "" : workload::dump_history(entries));
+    workload::set_or_erase(wanted, workload::kHistoryKey,
+                           entries.empty() ? "" : workload::dump_history(entries));
   }
 
   // Rule 6.

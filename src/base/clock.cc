@@ -1,8 +1,10 @@
 #include "base/clock.h"
 
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <ctime>
+#include <system_error>
 
 namespace tidemark {
 
@@ -14,6 +16,56 @@ std::string to_rfc3339(WallTime time) {
   std::array<char, 32> text{};
   const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   return std::string(text.data(), length);
+}
+
+Result<WallTime> parse_rfc3339(std::string_view text) {
+  const auto bad = [&] { return fail(ErrorKind::kInvalid, "no RFC 3339 time"); };
+  const auto number = [&](std::size_t at, std::size_t length) -> int {
+    if (text.size() < at + length) return -1;
+    int value = -1;
+    const char* end = text.data() + at + length;
+    const auto parsed = std::from_chars(text.data() + at, end, value);
+    return parsed.ec == std::errc() && parsed.ptr == end ? value : -1;
+  };
+  if (text.size() < 20 || text[4] != '-' || text[7] != '-' || (text[10] | 0x20) != 't' ||
+      text[13] != ':' || text[16] != ':') {
+    return bad();
+  }
+  const int hour = number(11, 2);
+  const int minute = number(14, 2);
+  const int second = number(17, 2);
+  const int year = number(0, 4);
+  const int month = number(5, 2);
+  const int day = number(8, 2);
+  if (year < 0 || month < 0 || day < 0 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
+      second < 0 || second > 60) {
+    return bad();
+  }
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return bad();
+  std::size_t at = 19;
+  if (text[at] == '.') {  // fractions do not matter for an expiry
+    ++at;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+  }
+  std::chrono::minutes offset{0};
+  if (at == text.size()) return bad();
+  if ((text[at] | 0x20) == 'z') {
+    if (at + 1 != text.size()) return bad();
+  } else {
+    const int hours = number(at + 1, 2);
+    const int minutes = number(at + 4, 2);
+    if ((text[at] != '+' && text[at] != '-') || at + 6 != text.size() || text[at + 3] != ':' ||
+        hours < 0 || hours > 23 || minutes < 0 || minutes > 59) {
+      return bad();
+    }
+    offset = std::chrono::hours(hours) + std::chrono::minutes(minutes);
+    if (text[at] == '-') offset = -offset;
+  }
+  return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) +
+         std::chrono::minutes(minute) + std::chrono::seconds(second) - offset;
 }
 
 }  // namespace tidemark

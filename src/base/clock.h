@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <string_view>
+
+#include "base/result.h"
 
 namespace tidemark {
 
@@ -57,5 +60,9 @@ class Deadline {
 
 // "2026-01-31T08:15:00Z": RFC 3339 in UTC with whole seconds, as Kubernetes' metav1.Time prints.
 std::string to_rfc3339(WallTime time);
+
+// RFC 3339 as people, Kubernetes and credential plugins write it: fractions (skipped) and offsets
+// too. kInvalid for anything else.
+Result<WallTime> parse_rfc3339(std::string_view text);
 
 }  // namespace tidemark

@@ -16,7 +16,6 @@
 
 #include "base/base64.h"
 #include "base/shutdown.h"
-#include "kube/timestamp.h"
 #include "net/connection.h"
 
 namespace tidemark::kube {

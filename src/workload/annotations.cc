@@ -1,6 +1,7 @@
 #include "workload/annotations.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tidemark::workload {
 
@@ -16,6 +17,19 @@ std::size_t annotations_bytes(const StringMap& annotations) {
   std::size_t bytes = 0;
   for (const auto& [key, value] : annotations) bytes += key.size() + value.size();
   return bytes;
+}
+
+std::string_view value_of(const StringMap& annotations, std::string_view key) {
+  const auto found = annotations.find(std::string(key));
+  return found == annotations.end() ? std::string_view() : std::string_view(found->second);
+}
+
+void set_or_erase(StringMap& annotations, std::string_view key, std::string value) {
+  if (value.empty()) {
+    annotations.erase(std::string(key));
+  } else {
+    annotations.insert_or_assign(std::string(key), std::move(value));
+  }
 }
 
 }  // namespace tidemark::workload

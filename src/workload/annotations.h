@@ -31,6 +31,8 @@ inline constexpr std::string_view kSweepKey = "tidemark.dev/sweep";
 inline constexpr std::string_view kModeKey = "tidemark.dev/mode";
 inline constexpr std::string_view kStampKey = "tidemark.dev/stamp";
 inline constexpr std::string_view kHoldKey = "tidemark.dev/hold";
+inline constexpr std::string_view kHoldReasonKey = "tidemark.dev/hold-reason";
+inline constexpr std::string_view kHoldUntilKey = "tidemark.dev/hold-until";
 inline constexpr std::string_view kWindowKey = "tidemark.dev/window";
 inline constexpr std::string_view kCooldownKey = "tidemark.dev/cooldown";
 inline constexpr std::string_view kIgnoreContainersKey = "tidemark.dev/ignore-containers";
@@ -46,5 +48,9 @@ inline constexpr std::size_t kMaxAnnotationsBytes = std::size_t{256} * 1024;
 bool is_stamp_key(std::string_view key);    // either stamp prefix
 bool is_written_key(std::string_view key);  // one of kWrittenKeys
 std::size_t annotations_bytes(const StringMap& annotations);
+
+// "" where the key is missing, which no record of ours is while it says something.
+std::string_view value_of(const StringMap& annotations, std::string_view key);
+void set_or_erase(StringMap& annotations, std::string_view key, std::string value);
 
 }  // namespace tidemark::workload

@@ -14,6 +14,7 @@ namespace {
 
 // Enough to recognise a value in a warning.
 constexpr std::size_t kMaxQuotedBytes = 60;
+constexpr std::string_view kVolumeSlot = "volume/";  // before an image volume's name, Slot::id()
 
 template <typename T>
 struct Named {
@@ -27,7 +28,6 @@ constexpr std::array kSweepModes = {Named<SweepMode>{"roll", SweepMode::kRoll},
 constexpr std::array kStampModes = {Named<StampMode>{"annotate", StampMode::kAnnotate},
                                     Named<StampMode>{"pin", StampMode::kPin}};
 constexpr std::array kSwitch = {Named<bool>{"on", true}, Named<bool>{"off", false}};
-constexpr std::array kFlag = {Named<bool>{"true", true}, Named<bool>{"false", false}};
 
 template <typename T>
 std::string_view name_of(std::span<const Named<T>> choices, T value) {
@@ -54,6 +54,33 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
 }
 
+// "true", "false" (nullopt), or the slots that are held.
+Result<std::optional<HoldOrder>> parse_hold(std::string_view text) {
+  text = trimmed(text);
+  if (text == "true") return HoldOrder{};
+  if (text == "false") return std::nullopt;
+  HoldOrder order;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const std::string_view slot = trimmed(text.substr(0, comma));
+    std::string_view name = slot;
+    if (name.starts_with(kVolumeSlot)) name.remove_prefix(kVolumeSlot.size());
+    if (!is_dns_label(name)) {
+      return fail(ErrorKind::kInvalid, unknown_value(slot) + " (true, false, names of containers)");
+    }
+    order.slots.emplace(slot);
+    if (comma == std::string_view::npos) return order;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+Result<WallTime> parse_until(std::string_view text) {
+  auto time = parse_rfc3339(trimmed(text));
+  if (time) return time;
+  return fail(ErrorKind::kInvalid, json_quote(text.substr(0, kMaxQuotedBytes)) +
+                                       " is not a time (2026-12-01T06:00:00Z)");
+}
+
 // Where a value may be given, in the order in which they decide.
 struct Level {
   std::string_view prefix;  // of a problem
@@ -78,16 +105,20 @@ class Lookup {
     return fallback;
   }
 
-  // True where any level says so.
-  bool any(std::string_view key) const {
-    bool found = false;
+  // Every level's own order, with what stands beside it there.
+  std::vector<HoldOrder> holds() const {
+    std::vector<HoldOrder> orders;
     for (const Level& level : levels_) {
-      const auto parse = [](std::string_view text) {
-        return choose(text, std::span<const Named<bool>>(kFlag));
-      };
-      found = at(level, key, parse).value_or(false) || found;
+      auto order = at(level, kHoldKey, parse_hold);
+      if (!order || !*order) continue;
+      HoldOrder& added = orders.emplace_back(std::move(**order));
+      const auto whole = [](std::string_view text) { return Result<std::string>(trimmed(text)); };
+      added.reason = at(level, kHoldReasonKey, whole).value_or("");
+      // An end that cannot be read is none: better held for too long than not at all.
+      added.until = at(level, kHoldUntilKey, parse_until);
+      added.of_namespace = !level.prefix.empty();
     }
-    return found;
+    return orders;
   }
 
  private:
@@ -115,7 +146,38 @@ Result<std::chrono::seconds> parse_cooldown(std::string_view text) {
   return std::chrono::ceil<std::chrono::seconds>(*duration);
 }
 
+// Of the workload's own orders; a namespace may name what only some of its workloads have.
+void tell_unknown_slots(const Object& workload, EffectiveSettings& effective) {
+  for (const HoldOrder& order : effective.settings.holds) {
+    if (order.of_namespace) continue;
+    for (const std::string& slot : order.slots) {
+      const auto& slots = workload.pod_template.slots;
+      if (std::ranges::find(slots, slot, &Slot::id) != slots.end()) continue;
+      effective.problems.push_back(std::string(kHoldKey) + ": there is no container " +
+                                   json_quote(slot.substr(0, kMaxQuotedBytes)));
+    }
+  }
+}
+
 }  // namespace
+
+bool HoldOrder::covers(std::string_view slot, WallTime now) const {
+  if (until && *until <= now) return false;
+  return slots.empty() || slots.contains(std::string(slot));
+}
+
+std::string HoldOrder::text() const {
+  std::string out = std::string(kHoldKey) + " is set";
+  if (of_namespace) out += " on the namespace";
+  if (until) out += " until " + to_rfc3339(*until);
+  return reason.empty() ? out : out + ": " + reason;
+}
+
+const HoldOrder* Settings::hold_on(std::string_view slot, WallTime now) const {
+  const auto found =
+      std::ranges::find_if(holds, [&](const HoldOrder& order) { return order.covers(slot, now); });
+  return found == holds.end() ? nullptr : &*found;
+}
 
 std::string_view to_string(SweepMode mode) {
   return name_of(std::span<const Named<SweepMode>>(kSweepModes), mode);
@@ -170,11 +232,12 @@ EffectiveSettings effective_settings(const Object& workload, const NamespaceMeta
   out.settings = {.sweep = lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
                   .mode = lookup.first(kModeKey, defaults.mode, parse_stamp_mode),
                   .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
-                  .hold = lookup.any(kHoldKey) || defaults.hold,
+                  .holds = lookup.holds(),
                   .cooldown = lookup.first(kCooldownKey, defaults.cooldown, parse_cooldown),
                   .window = lookup.first(kWindowKey, defaults.window, parse_window),
                   .ignored_containers = lookup.first(
                       kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
+  tell_unknown_slots(workload, out);
   return out;
 }
 

@@ -1,7 +1,8 @@
 // Settings: what users asked for on a workload or its namespace.
 //
 // Purpose: the one reader of the user-set keys. Order: workload annotation, workload label,
-// namespace annotation, namespace label, the program's default; hold on any level holds.
+// namespace annotation, namespace label, the program's default; hold on any level holds, with the
+// reason and the end that are given beside it.
 // Thread-safety: values. Errors: an unknown value is not applied but told in `problems` (warnings
 // at admission, `explain` at the sweeper): the next level decides. A problem of the namespace's
 // begins with "namespace: ".
@@ -14,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "workload/annotations.h"
 #include "workload/object.h"
@@ -34,14 +36,30 @@ bool is_dns_label(std::string_view name);
 // "istio-proxy, linkerd-proxy"; an empty text names none.
 Result<std::set<std::string>> parse_container_names(std::string_view text);
 
+// An order of a user not to roll, and not to change stamps: tidemark.dev/hold with its reason and
+// its end. Other than tidemark.dev/held (records.h), which holds single digests.
+struct HoldOrder {
+  std::set<std::string> slots{};    // Slot::id(); empty: all of them
+  std::string reason{};             // "" where none is given
+  std::optional<WallTime> until{};  // nullopt: until it is taken back
+  bool of_namespace = false;        // given there, not on the workload
+
+  bool covers(std::string_view slot, WallTime now) const;
+  // "tidemark.dev/hold is set until 2026-12-01T00:00:00Z: release freeze"
+  std::string text() const;
+};
+
 struct Settings {
   SweepMode sweep = SweepMode::kReport;
   StampMode mode = StampMode::kAnnotate;
   bool stamp = true;
-  bool hold = false;
+  std::vector<HoldOrder> holds{};  // of the workload before those of its namespace
   std::chrono::seconds cooldown{0};
   std::string window{};                        // read by the planner
   std::set<std::string> ignored_containers{};  // neither stamped nor swept
+
+  // The first order that covers the slot now; nullptr: none.
+  const HoldOrder* hold_on(std::string_view slot, WallTime now) const;
 };
 
 // A namespace's own metadata; empty where it is not known.

@@ -30,7 +30,7 @@ Result<image::Digest> answer(const image::Reference& reference) {
 std::optional<webhook::Decision> decide(const webhook::Review& review) {
   if (webhook::pass_reason(review, kSweeperUser)) return std::nullopt;
   require(review.object.has_value(), "what does not pass has an object");
-  const auto assessment = webhook::assess(review, {}, {});
+  const auto assessment = webhook::assess(review, {}, {}, WallTime{});
   if (!assessment) {
     require(assessment.error().kind == ErrorKind::kInvalid, "a bad template is kInvalid");
     return std::nullopt;

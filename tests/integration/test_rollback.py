@@ -175,6 +175,43 @@ def test_an_undo_leaves_a_hold_by_hand_in_force(story):
     assert (web.stamp(), web.app_image()) == (web.image.stamp, web.image.ref)
 
 
+def test_a_hold_is_given_and_taken_back_at_the_terminal(story):
+    web = story("deployment")
+    first = web.create()
+    at = ("deployment/web", "-n", web.ns)
+
+    assert "held" in web.sweeper.order("hold", *at, "--reason", "release freeze", "--for", "1h")
+    web.image.move("second")
+    web.assert_sweeps_change_nothing(1)
+    slot = web.sweeper.plan("-n", web.ns)["workloads"][0]["slots"][0]
+    assert slot["verdict"] == "held" and slot["reason"].endswith(": release freeze")
+    assert "resumed" in web.sweeper.order("resume", *at)
+    web.sweeper.once("-n", web.ns)
+    second = web.image.digest
+    assert web.stamp() == web.image.stamp
+
+    # A known bad image, before it rolls; the hold ends when the tag moves on.
+    bad = web.image.move("bad")
+    web.sweeper.order("hold", *at, "--slot", "app", "--digest", bad)
+    web.assert_sweeps_change_nothing(1)
+    assert web.held() == [bad]
+
+    # What an undo left is taken back the same way, and admission lets it pass.
+    web.image.move("third")
+    web.sweeper.once("-n", web.ns)
+    settled(web.kubectl, *web.at)
+    web.undo()
+    web.assert_back_at(second, holding=[web.image.digest])
+    web.assert_sweeps_change_nothing(1)
+    web.sweeper.order("resume", *at, "--slot", "app")
+    assert web.held() == []
+    web.sweeper.once("-n", web.ns)
+    assert (web.stamp(), web.app_image()) == (web.image.stamp, web.image.ref)
+    assert first != second
+    assert "unchanged" in web.sweeper.order("resume", *at)
+    assert "no container" in web.sweeper.order("hold", *at, "--slot", "nobody", check=False)
+
+
 def test_an_undo_replaces_all_pods_so_every_slot_tells_what_they_pull(kubectl, ns, registry, sweeper, image, seen, story):
     web = story("deployment")
     side = Image(registry, f"{ns}/side:1")

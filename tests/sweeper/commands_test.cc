@@ -141,6 +141,63 @@ TEST(History, PrintsWhatASweepRecorded) {
   EXPECT_NE(call(history, cluster, options).out.find("2026-01-01T00:00:00Z"), std::string::npos);
 }
 
+TEST(HoldCommand, HoldsUntilResumeAndTellsBoth) {
+  Cluster cluster;
+  const Spec spec;
+  cluster.put(spec);
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  Options options = for_web();
+  options.hold.reason = "freeze";
+  EXPECT_EQ(call(hold, cluster, options).out, "team-a Deployment/web held\n");
+  EXPECT_EQ(call(hold, cluster, options).out, "team-a Deployment/web unchanged\n");
+  EXPECT_EQ(cluster.annotation(spec, "tidemark.dev/hold-reason"), "freeze");
+  EXPECT_TRUE(cluster.sweep()->rolls.empty());
+
+  EXPECT_EQ(call(resume, cluster, for_web()).out, "team-a Deployment/web resumed\n");
+  EXPECT_EQ(cluster.sweep()->rolls.size(), 1U);
+  EXPECT_EQ(cluster.stamp(spec), stamp_text(kImage, 'b'));
+}
+
+TEST(HoldCommand, ADryRunWritesNothing) {
+  Cluster cluster;
+  cluster.put({});
+  Options options = for_web();
+  options.dry_run = true;
+  EXPECT_EQ(call(hold, cluster, options).out, "team-a Deployment/web held (dry run)\n");
+  EXPECT_TRUE(cluster.api.calls("patch").empty());
+}
+
+TEST(HoldCommand, OfANamespaceHoldsItsWorkloadsAndResumeTellsSo) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  Options options;
+  options.target = {.kind = &namespace_kind(), .ns = "ignored", .name = "team-a"};
+  EXPECT_EQ(call(hold, cluster, options).out, "namespace/team-a held\n");
+  EXPECT_TRUE(cluster.sweep()->rolls.empty());
+  EXPECT_EQ(call(resume, cluster, for_web()).out,
+            "team-a Deployment/web unchanged\n"
+            "still held: tidemark.dev/hold is set on the namespace\n");
+  EXPECT_EQ(call(resume, cluster, options).out, "namespace/team-a resumed\n");
+  EXPECT_EQ(cluster.sweep()->rolls.size(), 1U);
+}
+
+TEST(HoldCommand, GoesRoundAConflictAndEndsWithOneThatDoesNot) {
+  for (const int conflicts : {1, 100}) {
+    Cluster cluster;
+    cluster.put({});
+    int patches = 0;
+    cluster.api.before(
+        [&](const tidemark::testing::FakeKubeApi::Call& call) -> std::optional<Error> {
+          if (call.verb != "patch" || patches++ >= conflicts) return std::nullopt;
+          return Error{.kind = ErrorKind::kConflict, .message = "changed meanwhile"};
+        });
+    const Printed printed = call(hold, cluster, for_web());
+    EXPECT_EQ(printed.code, conflicts == 1 ? kExitOk : kExitMovedOrFailed);
+    EXPECT_EQ(patches, conflicts == 1 ? 2 : 5);
+  }
+}
+
 TEST(Output, NoControlByteReachesATerminal) {
   const std::string printed = print_history(
       {{.time = "t", .slot = "app", .from = "", .to = "x", .why = "edited", .by = "evil\x1b[2J\n"}},

@@ -39,6 +39,15 @@ TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
       {{"explain"}, "target"},
       {{"explain", "web"}, "KIND/NAME"},
       {{"explain", "gizmo/web"}, "gizmo"},
+      {{"hold"}, "target"},
+      {{"hold", "gizmo/web"}, "gizmo"},
+      {{"hold", "namespace/"}, "KIND/NAME"},
+      {{"hold", "deploy/web", "--until", "Friday"}, "--until"},
+      {{"hold", "deploy/web", "--until", "2001-01-01T00:00:00Z"}, "over"},
+      {{"hold", "deploy/web", "--for", "long"}, "--for"},
+      {{"hold", "deploy/web", "--for", "1h", "--until", "2999-01-01T00:00:00Z"}, "--for"},
+      {{"hold", "deploy/web", "--slot", "app", "--digest", "sha256:1"}, "--digest"},
+      {{"resume", "deploy/web", "--reason", "x"}, "--reason"},
       {{"sweep"}, "sweep"},
       {{}, "command"},
   };
@@ -86,6 +95,26 @@ TEST(Options, ReadsATarget) {
   EXPECT_EQ(parsed.options().target.kind->kind, "StatefulSet");
   EXPECT_EQ(parsed.options().target.name, "db");
   EXPECT_EQ(parsed.options().target.ns, "team-a");
+}
+
+TEST(Options, ReadsAnOrder) {
+  const std::string digest = "sha256:" + std::string(64, 'c');
+  const Parsed parsed = parse({"hold", "deploy/web", "-n", "team-a", "--slot", "app", "--digest",
+                               digest.c_str(), "--reason", "crashes"});
+  EXPECT_EQ(parsed.options().command, Command::kHold);
+  EXPECT_EQ(parsed.options().target.ns, "team-a");
+  EXPECT_EQ(parsed.options().hold.slots, std::set<std::string>{"app"});
+  EXPECT_EQ(parsed.options().hold.digest->str(), digest);
+  EXPECT_EQ(parsed.options().hold.reason, "crashes");
+  const auto lonely = parse({"hold", "deploy/web", "--digest", digest.c_str()});
+  EXPECT_EQ(lonely.code(), kExitUsage) << "of which container?";
+
+  const Parsed resume = parse({"resume", "ns/team-a", "--slot", "a,b"});
+  EXPECT_EQ(resume.options().command, Command::kResume);
+  EXPECT_EQ(resume.options().target.kind, &namespace_kind());
+  EXPECT_EQ(resume.options().target.name, "team-a");
+  EXPECT_EQ(resume.options().hold.slots, (std::set<std::string>{"a", "b"}));
+  EXPECT_FALSE(resume.options().hold.until);
 }
 
 TEST(Options, ElectsALeaderInAPodUnlessTold) {

@@ -101,14 +101,15 @@ Decision decide_review(const std::string& body, const Setting& setting) {
   const auto review = decode_review(body, test_kinds());
   EXPECT_TRUE(review) << review.error().message;
   if (!review || pass_reason(*review, kSweeperUser)) return {};
-  const auto assessment = assess(*review, setting.ns, setting.defaults, setting.annotations_pruned);
+  const testing::FakeClock clock;
+  const auto assessment =
+      assess(*review, setting.ns, setting.defaults, clock.wall_now(), setting.annotations_pruned);
   EXPECT_TRUE(assessment) << assessment.error().message;
   for (const SlotPlan& plan : assessment->slots) {
     if (plan.step != Step::kResolve) continue;
     EXPECT_TRUE(setting.answers.contains(plan.reference->tagged()))
         << plan.slot.id() << " asks for " << plan.reference->tagged();
   }
-  const testing::FakeClock clock;
   return decide(*review, *assessment, setting.answers, setting.policy, clock.wall_now());
 }
 

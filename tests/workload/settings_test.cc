@@ -45,7 +45,7 @@ TEST(Settings, ReadsEveryKey) {
   EXPECT_EQ(effective.settings.sweep, SweepMode::kRoll);
   EXPECT_EQ(effective.settings.mode, StampMode::kPin);
   EXPECT_FALSE(effective.settings.stamp);
-  EXPECT_TRUE(effective.settings.hold);
+  ASSERT_EQ(effective.settings.holds.size(), 1U);
   EXPECT_EQ(effective.settings.cooldown, std::chrono::minutes(90));
   EXPECT_EQ(effective.settings.window, "Mon-Fri 09:00-17:00");
   EXPECT_EQ(effective.settings.ignored_containers,
@@ -56,7 +56,6 @@ TEST(Settings, KeepsTheDefaults) {
   const Settings defaults{.sweep = SweepMode::kRoll,
                           .mode = StampMode::kPin,
                           .stamp = false,
-                          .hold = true,
                           .cooldown = std::chrono::seconds(5),
                           .window = "w",
                           .ignored_containers = {"x"}};
@@ -64,7 +63,6 @@ TEST(Settings, KeepsTheDefaults) {
   EXPECT_EQ(kept.sweep, SweepMode::kRoll);
   EXPECT_EQ(kept.mode, StampMode::kPin);
   EXPECT_FALSE(kept.stamp);
-  EXPECT_TRUE(kept.hold);
   EXPECT_EQ(kept.cooldown, std::chrono::seconds(5));
   EXPECT_EQ(kept.window, "w");
   EXPECT_EQ(kept.ignored_containers, std::set<std::string>{"x"});
@@ -78,10 +76,53 @@ TEST(Settings, KeepsTheDefaults) {
 TEST(Settings, HoldOnAnyLevelHolds) {
   const StringMap yes = {{"tidemark.dev/hold", "true"}};
   const StringMap no = {{"tidemark.dev/hold", "false"}};
-  EXPECT_TRUE(effective_settings(workload(no), {yes, {}}, {}).settings.hold);
-  EXPECT_TRUE(effective_settings(workload(no), {{}, yes}, {}).settings.hold);
-  EXPECT_TRUE(effective_settings(workload({}, yes), {no, no}, {}).settings.hold);
-  EXPECT_FALSE(effective_settings(workload(no), {no, no}, {}).settings.hold);
+  EXPECT_TRUE(effective_settings(workload(no), {yes, {}}, {}).settings.hold_on("app", {}));
+  EXPECT_TRUE(effective_settings(workload(no), {{}, yes}, {}).settings.hold_on("app", {}));
+  EXPECT_TRUE(effective_settings(workload({}, yes), {no, no}, {}).settings.hold_on("app", {}));
+  EXPECT_FALSE(effective_settings(workload(no), {no, no}, {}).settings.hold_on("app", {}));
+}
+
+TEST(Settings, AHoldMayNameSlotsReasonAndEnd) {
+  const WallTime end{std::chrono::seconds(1'767'225'600)};
+  const WallTime before = end - std::chrono::seconds(1);
+  Object web = workload({{"tidemark.dev/hold", "app, volume/data"},
+                         {"tidemark.dev/hold-until", "2026-01-01T01:00:00+01:00"},
+                         {"tidemark.dev/hold-reason", " freeze "}});
+  const auto add = [&](SlotType type, const char* name) {
+    Slot slot;
+    slot.type = type;
+    slot.name = name;
+    web.pod_template.slots.push_back(slot);
+  };
+  add(SlotType::kContainer, "app");
+  add(SlotType::kContainer, "sidecar");
+  add(SlotType::kImageVolume, "data");
+  const auto effective = effective_settings(web, {}, {});
+  EXPECT_EQ(effective.problems, std::vector<std::string>{});
+  const Settings& settings = effective.settings;
+  ASSERT_NE(settings.hold_on("app", before), nullptr);
+  EXPECT_EQ(settings.hold_on("app", before)->text(),
+            "tidemark.dev/hold is set until 2026-01-01T00:00:00Z: freeze");
+  EXPECT_TRUE(settings.hold_on("volume/data", before));
+  EXPECT_FALSE(settings.hold_on("sidecar", before));
+  EXPECT_FALSE(settings.hold_on("app", end));
+}
+
+TEST(Settings, AHoldWhoseEndCannotBeReadHolds) {
+  const auto effective = effective_settings(
+      workload({}), {{{"tidemark.dev/hold", "app"}, {"tidemark.dev/hold-until", "Friday"}}, {}},
+      {});
+  ASSERT_TRUE(effective.settings.hold_on("app", {}));
+  EXPECT_EQ(effective.settings.holds[0].text(), "tidemark.dev/hold is set on the namespace");
+  EXPECT_EQ(effective.problems,
+            std::vector<std::string>{"namespace: tidemark.dev/hold-until: \"Friday\" is not a time "
+                                     "(2026-12-01T06:00:00Z)"});
+}
+
+TEST(Settings, TellsAHoldOfNothing) {
+  const auto effective = effective_settings(workload({{"tidemark.dev/hold", "ap"}}), {}, {});
+  EXPECT_EQ(effective.problems,
+            std::vector<std::string>{R"(tidemark.dev/hold: there is no container "ap")"});
 }
 
 TEST(Settings, TellsWhatItCannotReadAndAsksTheNextLevel) {
@@ -89,14 +130,14 @@ TEST(Settings, TellsWhatItCannotReadAndAsksTheNextLevel) {
       workload({{"tidemark.dev/mode", "pinn"},
                 {"tidemark.dev/sweep", "Roll"},
                 {"tidemark.dev/stamp", "false"},
-                {"tidemark.dev/hold", "yes"},
+                {"tidemark.dev/hold", "Yes"},
                 {"tidemark.dev/cooldown", "10"},
                 {"tidemark.dev/ignore-containers", "a,B!"}}),
       {{{"tidemark.dev/mode", "pin"}, {"tidemark.dev/sweep", std::string(100'000, 'x')}}, {}}, {});
   EXPECT_EQ(effective.settings.mode, StampMode::kPin);
   EXPECT_EQ(effective.settings.sweep, SweepMode::kReport);
   EXPECT_TRUE(effective.settings.stamp);
-  EXPECT_FALSE(effective.settings.hold);
+  EXPECT_FALSE(effective.settings.hold_on("app", {}));
   EXPECT_EQ(effective.settings.cooldown, std::chrono::seconds(0));
   EXPECT_TRUE(effective.settings.ignored_containers.empty());
   EXPECT_EQ(effective.problems,
@@ -106,7 +147,7 @@ TEST(Settings, TellsWhatItCannotReadAndAsksTheNextLevel) {
                     R"(" (roll, report, off))",
                 R"(tidemark.dev/mode: unknown value "pinn" (annotate, pin))",
                 R"(tidemark.dev/stamp: unknown value "false" (on, off))",
-                R"(tidemark.dev/hold: unknown value "yes" (true, false))",
+                R"(tidemark.dev/hold: unknown value "Yes" (true, false, names of containers))",
                 R"(tidemark.dev/cooldown: "10" is not a duration (30s, 10m, 1h30m))",
                 R"(tidemark.dev/ignore-containers: "B!" is not a container's name)"}));
 }

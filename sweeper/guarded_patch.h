@@ -1,0 +1,29 @@
+// Patches of objects that others write too: what is changed is tested first.
+//
+// Purpose: the one place that knows how the API server compares a `test`. A concurrent edit makes
+// such a patch fail (422 without causes), it is never overwritten. Thread-safety: pure functions.
+// Errors: none. Source: RFC 6902; `replace` of a missing key answers 200 at the API server: hence a
+// `test` before every change (of a missing key: for null).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "workload/json_patch.h"
+#include "workload/object.h"
+
+namespace tidemark::sweeper {
+
+// `text` as the API server itself writes it in JSON. Its patch library compares the two strings of
+// a `test` as bytes, before it decodes them, and Go's encoding/json escapes what others do not: a
+// value with ">" would never equal itself (gopkg.in/evanphx/json-patch.v4, lazyNode.equal).
+std::string stored_string(std::string_view text);
+
+// A patch of `object`, and of no other that bears its name later.
+workload::JsonPatch patch_of(const workload::Object& object);
+
+// Brings the object's own annotations to `wanted`, with a `test` for every key that differs.
+void change_annotations(workload::JsonPatch& patch, const workload::Object& object,
+                        const workload::StringMap& wanted);
+
+}  // namespace tidemark::sweeper
