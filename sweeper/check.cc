@@ -103,7 +103,8 @@ void ask_all(std::vector<Question>& questions, registry::Resolver& resolver,
 
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
                   kube::Api& api, const CheckOptions& options, std::stop_token stop) {
-  PullCredentials credentials(api, Deadline::after(options.whole), stop);
+  PullCredentials credentials(options.read_secrets ? &api : nullptr, Deadline::after(options.whole),
+                              stop);
   std::vector<Question> questions = gather(workloads, credentials);
   ask_all(questions, resolver, options, stop);
   CheckResult result;

@@ -83,7 +83,8 @@ SweepOptions sweep_options(const Options& options) {
   return {.selection = options.selection,
           .defaults = options.config.defaults,
           .kinds = options.config.kinds,
-          .check = {.concurrency = options.config.sweeper.check_concurrency},
+          .check = {.concurrency = options.config.sweeper.check_concurrency,
+                    .read_secrets = options.config.read_secrets},
           .apply = {},
           .dry_run = options.dry_run};
 }

@@ -21,7 +21,7 @@ const PullCredentials::Loaded& PullCredentials::secret(const std::string& ns,
   const std::string source = "secret " + ns + "/" + name;
   const auto [entry, is_new] = secrets_.try_emplace(source);
   if (!is_new) return entry->second;
-  const auto secret = kube::get_secret(api_, ns, name, deadline_, stop_);
+  const auto secret = kube::get_secret(*api_, ns, name, deadline_, stop_);
   auto keyring = secret ? registry::read_pull_secret(secret->type, secret->data, source)
                         : Result<registry::Keyring>(fail(within(source, secret.error())));
   if (keyring) {
@@ -35,11 +35,11 @@ const PullCredentials::Loaded& PullCredentials::secret(const std::string& ns,
 const PullCredentials::Source& PullCredentials::of(const Workload& workload) {
   const auto [entry, is_new] = sources_.try_emplace(workload.pull_source());
   Source& source = entry->second;
-  if (!is_new) return source;
+  if (!is_new || api_ == nullptr) return source;
   std::vector<std::string> names = workload.pull_secrets;
   if (names.empty()) {
     auto account =
-        kube::get_service_account(api_, workload.ns, workload.service_account, deadline_, stop_);
+        kube::get_service_account(*api_, workload.ns, workload.service_account, deadline_, stop_);
     if (account) {
       names = std::move(account->image_pull_secrets);
     } else {

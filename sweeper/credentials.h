@@ -21,8 +21,8 @@ namespace tidemark::sweeper {
 
 class PullCredentials {
  public:
-  // `deadline` bounds all reads together.
-  PullCredentials(kube::Api& api, Deadline deadline, std::stop_token stop)
+  // `api` nullptr: a mode with no access to Secrets at all. `deadline` bounds all reads together.
+  PullCredentials(kube::Api* api, Deadline deadline, std::stop_token stop)
       : api_(api), deadline_(deadline), stop_(std::move(stop)) {}
 
   struct Source {
@@ -38,7 +38,7 @@ class PullCredentials {
   };
   const Loaded& secret(const std::string& ns, const std::string& name);
 
-  kube::Api& api_;
+  kube::Api* api_;
   Deadline deadline_;
   std::stop_token stop_;
   std::map<std::string, Source> sources_;

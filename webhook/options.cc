@@ -64,7 +64,7 @@ Status apply(const Flags& flags, config::Config& config) {
     config.log_level = *level;
   }
   config.webhook.require |= flags.require;
-  config.webhook.read_secrets &= !flags.no_secrets;
+  config.read_secrets &= !flags.no_secrets;
   return {};
 }
 

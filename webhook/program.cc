@@ -201,7 +201,7 @@ int serve(const Options& options) {
     return kCannotServe;
   }
 
-  PullSecrets secrets(options.config.webhook.read_secrets ? api : nullptr, clock);
+  PullSecrets secrets(options.config.read_secrets ? api : nullptr, clock);
   Namespaces namespaces(api, clock, metrics, log);
   WorkerPool pool(kLookupThreads, kMaxQueuedLookups);
   std::unique_ptr<kube::EventRecorder> events;

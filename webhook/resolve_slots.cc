@@ -83,6 +83,15 @@ std::vector<Result<Resolution>> ask_all(const std::vector<Query>& queries, const
   return answers;
 }
 
+void ask_again(const std::vector<std::size_t>& indexes, const std::vector<Query>& queries,
+               const Lookups& lookups, Deadline deadline,
+               std::vector<Result<Resolution>>& answers) {
+  std::vector<Query> some;
+  for (const std::size_t index : indexes) some.push_back(queries[index]);
+  auto asked = ask_all(some, lookups, deadline);
+  for (std::size_t i = 0; i < indexes.size(); ++i) answers[indexes[i]] = std::move(asked[i]);
+}
+
 // One query for each unique reference, its credentials still to be found.
 //
 // What the registry said long ago is worth less than the stamp that stands: it may be the digest
@@ -107,6 +116,18 @@ std::vector<Query> unique_queries(const Assessment& assessment, std::chrono::mil
 bool refused(const Result<Resolution>& answer) {
   return !answer && (answer.error().kind == ErrorKind::kUnauthorized ||
                      answer.error().kind == ErrorKind::kForbidden);
+}
+
+// A remembered answer may be older than the stamp that it contradicts: the sweeper, or another
+// replica, has asked since.
+bool may_be_older_than_a_stamp(const Assessment& assessment, const Query& query,
+                               const Result<Resolution>& answer) {
+  if (!answer || answer->freshness == Resolution::Freshness::kFresh) return false;
+  return std::ranges::any_of(assessment.slots, [&](const SlotPlan& plan) {
+    return plan.step == Step::kResolve && plan.same_reference && plan.old_stamp &&
+           plan.old_stamp->digest() != answer->digest &&
+           plan.reference->tagged() == query.reference.tagged();
+  });
 }
 
 bool same_credentials(const std::vector<registry::Credential>& a,
@@ -154,23 +175,25 @@ Answers resolve_slots(const Review& review, const Assessment& assessment, const 
   for (Query& query : queries) query.credentials = keyring.lookup(query.reference);
   auto answers = ask_all(queries, lookups, deadline);
 
+  std::vector<std::size_t> again;
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    if (!may_be_older_than_a_stamp(assessment, queries[i], answers[i])) continue;
+    queries[i].max_age = std::chrono::milliseconds{0};
+    again.push_back(i);
+  }
   // Rotated credentials: what was refused is asked again where the secret now says otherwise.
   if (std::ranges::any_of(answers, refused) && !deadline.expired()) {
     lookups.secrets.forget(review.ns, pod_template);
     problems.clear();
     keyring = read_keyring(problems);
-    std::vector<Query> again;
-    std::vector<std::size_t> indexes;
     for (std::size_t i = 0; i < queries.size(); ++i) {
       auto credentials = keyring.lookup(queries[i].reference);
       if (!refused(answers[i]) || same_credentials(credentials, queries[i].credentials)) continue;
       queries[i].credentials = std::move(credentials);
-      again.push_back(queries[i]);
-      indexes.push_back(i);
+      again.push_back(i);
     }
-    const auto second = ask_all(again, lookups, deadline);
-    for (std::size_t i = 0; i < indexes.size(); ++i) answers[indexes[i]] = second[i];
   }
+  ask_again(again, queries, lookups, deadline, answers);
 
   Answers result;
   for (std::size_t i = 0; i < queries.size(); ++i) {

@@ -136,6 +136,7 @@ class Reader {
          {"sweeper", [&](const YamlValue& v) { read_sweeper(v); }},
          {"defaults", [&](const YamlValue& v) { read_defaults(v); }},
          {"addresses", [&](const YamlValue& v) { read_addresses(v); }},
+         {"credentials", [&](const YamlValue& v) { read_credentials(v); }},
          {"cache", [&](const YamlValue& v) { read_cache(v); }},
          {"kinds", [&](const YamlValue& v) { read_kinds(v); }},
          {"registries", [&](const YamlValue& v) {
@@ -155,8 +156,7 @@ class Reader {
                    }},
                   {"require", [&](const YamlValue& v) { w.require = v.flag(); }},
                   {"pinOnRollback", [&](const YamlValue& v) { w.pin_on_rollback = v.flag(); }},
-                  {"warnOnLatest", [&](const YamlValue& v) { w.warn_on_latest = v.flag(); }},
-                  {"readSecrets", [&](const YamlValue& v) { w.read_secrets = v.flag(); }}});
+                  {"warnOnLatest", [&](const YamlValue& v) { w.warn_on_latest = v.flag(); }}});
   }
 
   void read_sweeper(const YamlValue& value) {
@@ -198,6 +198,14 @@ class Reader {
                   {"allowPrivate", [&](const YamlValue& v) { a.allow_private = v.flag(); }},
                   {"allowedCIDRs", [&](const YamlValue& v) { a.allowed_cidrs = cidrs(v); }},
                   {"deniedCIDRs", [&](const YamlValue& v) { a.denied_cidrs = cidrs(v); }}});
+  }
+
+  void read_credentials(const YamlValue& value) {
+    read_section(value,
+                 {{"readSecrets", [&](const YamlValue& v) { config_.read_secrets = v.flag(); }},
+                  {"dockerConfigFile", [&](const YamlValue& v) {
+                     config_.registries.docker_config_file = (folder_ / v.text()).string();
+                   }}});
   }
 
   void read_cache(const YamlValue& value) {

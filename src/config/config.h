@@ -30,7 +30,6 @@ struct WebhookConfig {
   bool require = false;                      // deny instead of admitting unstamped
   bool pin_on_rollback = true;               // stamp contract, rule 5
   bool warn_on_latest = false;               // of the tag latest where mode is pin
-  bool read_secrets = true;                  // false: a mode with no access to Secrets at all
 };
 
 struct SweeperConfig {
@@ -45,6 +44,7 @@ struct Config {
   WebhookConfig webhook;
   SweeperConfig sweeper;
   workload::Settings defaults;  // of user-set keys: sweep, mode, stamp, ...
+  bool read_secrets = true;     // pull secrets; false: a mode with no access to Secrets at all
   registry::ResolverOptions registries;
   workload::KindTable kinds;  // the built-in ones and the configured
 };

@@ -26,6 +26,7 @@ struct ResolverOptions {
   std::vector<RegistryOptions> registries;
   net::AddressPolicy::Options addresses;
   std::string user_agent;
+  std::string docker_config_file;  // Tidemark's own credentials (own_credentials.h), "" for none
   std::chrono::milliseconds attempt_timeout{5000};    // one request, within the caller's deadline
   std::chrono::milliseconds cache_ttl{30'000};        // a good answer
   std::chrono::milliseconds negative_ttl{5'000};      // not found, unauthorized, forbidden

@@ -8,6 +8,7 @@
 #include "registry/caching_resolver.h"
 #include "registry/endpoints.h"
 #include "registry/head_resolver.h"
+#include "registry/own_credentials.h"
 #include "registry/registry_metrics.h"
 
 namespace tidemark::registry {
@@ -30,11 +31,19 @@ class Stack final : public Resolver {
                   .entries = options.cache_entries},
                  head_, clock, metrics_) {}
 
+  Status add_own_credentials(const std::string& file, const Clock& clock, Logger log) {
+    auto own = OwnCredentials::make(file, caching_, clock, std::move(log));
+    if (!own) return fail(own.error());
+    own_ = std::move(*own);
+    outermost_ = own_.get();
+    return {};
+  }
+
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override {
-    return caching_.resolve(query, deadline, std::move(stop));
+    return outermost_->resolve(query, deadline, std::move(stop));
   }
   std::optional<Result<Resolution>> known(const Query& query) override {
-    return caching_.known(query);
+    return outermost_->known(query);
   }
 
  private:
@@ -42,6 +51,8 @@ class Stack final : public Resolver {
   RegistryMetrics metrics_;
   HeadResolver head_;
   CachingResolver caching_;
+  std::unique_ptr<OwnCredentials> own_;
+  Resolver* outermost_ = &caching_;
 };
 
 }  // namespace
@@ -53,7 +64,12 @@ Result<std::unique_ptr<Resolver>> make_resolver(const ResolverOptions& options, 
   }
   auto endpoints = Endpoints::make(options, net::make_client);
   if (!endpoints) return fail(endpoints.error());
-  return std::make_unique<Stack>(options, std::move(*endpoints), clock, metrics, std::move(log));
+  auto stack = std::make_unique<Stack>(options, std::move(*endpoints), clock, metrics, log);
+  if (!options.docker_config_file.empty()) {
+    auto added = stack->add_own_credentials(options.docker_config_file, clock, std::move(log));
+    if (!added) return fail(within("own registry credentials", added.error()));
+  }
+  return stack;
 }
 
 }  // namespace tidemark::registry

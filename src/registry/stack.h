@@ -1,10 +1,12 @@
 // make_resolver: the whole registry side of a program, put together once.
 //
-// Purpose: programs wire one object. Inside, from the outside in: CachingResolver (TTL, single
+// Purpose: programs wire one object. Inside, from the outside in: OwnCredentials, where there are
+// any -> CachingResolver (TTL, single
 // flight, negative entries, stale-if-error; key = reference + credential identity) -> HeadResolver
 // (challenges, token cache, HEAD, GET fallback) -> one net::HttpClient per trust domain.
 // Thread-safety: see resolver.h. Ownership: the caller keeps `metrics` and `clock` alive.
-// Errors: kInvalid where a registry's options cannot work (a CA that does not parse, a bad CIDR).
+// Errors: kInvalid where a registry's options cannot work (a CA that does not parse, a bad CIDR),
+// kNotFound where Tidemark's own docker config file is not there.
 #pragma once
 
 #include <memory>

@@ -75,7 +75,7 @@ TEST(Config, HasADefaultForEverything) {
     EXPECT_FALSE(config.webhook.require);
     EXPECT_TRUE(config.webhook.pin_on_rollback);
     EXPECT_FALSE(config.webhook.warn_on_latest);
-    EXPECT_TRUE(config.webhook.read_secrets);
+    EXPECT_TRUE(config.read_secrets);
     EXPECT_EQ(config.sweeper.interval, milliseconds(60'000));
     EXPECT_TRUE(config.sweeper.namespaces.empty());
     EXPECT_EQ(config.sweeper.check_concurrency, 16U);
@@ -100,7 +100,9 @@ webhook:
   require: true
   pinOnRollback: false
   warnOnLatest: true
+credentials:
   readSecrets: false
+  dockerConfigFile: /etc/tidemark-pull/.dockerconfigjson
 sweeper:
   interval: 1m30s
   namespaces: [team-a, team-b]
@@ -143,7 +145,8 @@ registries:
   EXPECT_TRUE(config.webhook.require);
   EXPECT_FALSE(config.webhook.pin_on_rollback);
   EXPECT_TRUE(config.webhook.warn_on_latest);
-  EXPECT_FALSE(config.webhook.read_secrets);
+  EXPECT_FALSE(config.read_secrets);
+  EXPECT_EQ(config.registries.docker_config_file, "/etc/tidemark-pull/.dockerconfigjson");
   EXPECT_EQ(config.sweeper.interval, milliseconds(90'000));
   EXPECT_EQ(config.sweeper.namespaces, (std::vector<std::string>{"team-a", "team-b"}));
   EXPECT_EQ(config.sweeper.check_concurrency, 4U);
@@ -184,10 +187,10 @@ TEST(Config, NamesFileLineAndKey) {
   const std::vector<std::pair<std::string, std::string>> bad = {
       {"registrys: []",
        "config.yaml:1: unknown key \"registrys\" (known: logLevel, opsListen, webhook, sweeper, "
-       "defaults, addresses, cache, kinds, registries)"},
+       "defaults, addresses, credentials, cache, kinds, registries)"},
       {"# one\nwebhook:\n  listen: ':1'\n  deadlin: 1s\n",
        "config.yaml:4: unknown key \"deadlin\" in webhook (known: listen, deadline, require, "
-       "pinOnRollback, warnOnLatest, readSecrets)"},
+       "pinOnRollback, warnOnLatest)"},
       {"registries:\n  - host: a\n  - hst: b\n",
        "config.yaml:3: unknown key \"hst\" in registries[1] (known: host, plainHTTP, "
        "insecureSkipVerify, caFile, caPEM, endpoint, maxConcurrency)"},
@@ -195,7 +198,7 @@ TEST(Config, NamesFileLineAndKey) {
       {"cache:\n  ttl: 1s\n  ttl:\n", "config.yaml:3: key \"ttl\" in cache is given twice"},
       {"<<: {}\n",
        "config.yaml:1: unknown key \"<<\" (known: logLevel, opsListen, webhook, sweeper, defaults, "
-       "addresses, cache, kinds, registries)"},
+       "addresses, credentials, cache, kinds, registries)"},
       {"logLevel: loud",
        "config.yaml:1: logLevel: unknown log level \"loud\" (debug, info, warn, error, off)"},
       {"logLevel: [info]", "config.yaml:1: logLevel: must be a single value"},

@@ -44,6 +44,45 @@ def test_wrong_credentials_alone_are_told(kubectl, ns, private_registry):
     assert kubectl.stamps("deployment", "web", ns) == {}
 
 
+SECRETS_ROLE = "tidemark-webhook"
+
+
+@pytest.fixture
+def without_secrets(kubectl, webhook, private_registry, tmp):
+    """The webhook as deploy/README.md tells it for clusters that let it read no Secret; own(password) is its own file."""
+    rules = kubectl.json("get", "clusterrole", SECRETS_ROLE)["rules"]
+
+    def grant(rules):
+        kubectl("patch", "clusterrole", SECRETS_ROLE, "--type=merge", "-p", json.dumps({"rules": rules}))
+
+    fewer = [rule | {"resources": [r for r in rule["resources"] if r not in ("secrets", "serviceaccounts")]}
+             for rule in rules]
+    assert fewer != rules
+    grant(fewer)
+    file = tmp / "own.dockerconfigjson"
+
+    def own(password=None):
+        config = json.loads(json.dumps(private_registry.docker_config))
+        if password:
+            config["auths"][private_registry.address]["password"] = password
+        file.write_text(json.dumps(config))
+
+    own()
+    webhook.restart(credentials={"readSecrets": False, "dockerConfigFile": str(file)})
+    yield own
+    grant(rules)
+    webhook.restart()
+
+
+def test_a_webhook_that_may_read_no_secret_uses_its_own_credentials(kubectl, ns, private_registry, image, without_secrets):
+    secret(kubectl, ns, "wrong", private_registry, WRONG)  # named by the template, and never asked for
+    digest = private_registry.push(f"{ns}/app:1", "first")
+    kubectl.apply(manifests.deployment("web", ns, spec_of(private_registry, f"{ns}/app:1", "wrong")))
+    assert kubectl.stamps("deployment", "web", ns)[STAMP].endswith(f"@{digest}"), kubectl.warnings
+    kubectl.apply(manifests.deployment("public", ns, manifests.pod_spec(image.ref)))
+    assert kubectl.stamps("deployment", "public", ns)[STAMP] == image.stamp
+
+
 @pytest.fixture
 def rotating(private_registry):
     before = private_registry.account

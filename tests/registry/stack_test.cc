@@ -2,9 +2,12 @@
 #include "registry/stack.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -12,6 +15,8 @@
 
 #include "base/base64.h"
 #include "net/server.h"
+#include "registry/own_credentials.h"
+#include "support/fake_clock.h"
 #include "support/fake_resolver.h"
 
 namespace tidemark::registry {
@@ -87,6 +92,80 @@ TEST_F(StackTest, ResolvesOverRealSocketsWithAsFewRequestsAsItCan) {
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(requests_, 3) << "the challenge is known by now";
+}
+
+// A docker config file in a folder of its own.
+class OwnCredentialsTest : public StackTest {
+ protected:
+  OwnCredentialsTest() { std::filesystem::create_directory(folder_); }
+  ~OwnCredentialsTest() override { std::filesystem::remove_all(folder_); }
+  OwnCredentialsTest(const OwnCredentialsTest&) = delete;
+  OwnCredentialsTest& operator=(const OwnCredentialsTest&) = delete;
+
+  void write(const std::string& password) const {
+    std::ofstream(file()) << R"({"auths":{")" << host_ << R"(":{"username":"alice","password":")"
+                          << password << "\"}}}";
+  }
+  std::filesystem::path file() const { return folder_ / "config.json"; }
+  Result<std::unique_ptr<Resolver>> make() {
+    ResolverOptions with_file = options();
+    with_file.docker_config_file = file().string();
+    return make_resolver(with_file, fake_clock_, metrics_, Logger::none());
+  }
+  Query bare_query() const {
+    return {.reference = image::Reference::parse(host_ + "/team/app:1").value()};
+  }
+
+  testing::FakeClock fake_clock_;
+  const std::filesystem::path folder_ =
+      std::filesystem::path(::testing::TempDir()) /
+      ("tidemark-own-" + std::to_string(::getpid()) + "-" +
+       ::testing::UnitTest::GetInstance()->current_test_info()->name());
+};
+
+TEST_F(OwnCredentialsTest, AreTriedAfterThoseOfTheQuery) {
+  write("wonder");
+  const auto resolver = make().value();
+  const auto bare = resolver->resolve(bare_query(), Deadline::after(seconds{10}));
+  ASSERT_TRUE(bare) << bare.error().message;
+  EXPECT_EQ(bare->credential_source, file().string());
+  Query wrong = bare_query();
+  wrong.credentials = {{.username = "bob", .password = "x", .source = "secret ns/pull"}};
+  EXPECT_EQ(resolver->resolve(wrong, Deadline::after(seconds{10}))->credential_source,
+            file().string());
+  const int before = requests_;
+  EXPECT_EQ(resolver->resolve(query("1"), Deadline::after(seconds{10}))->freshness,
+            Resolution::Freshness::kCached)
+      << "the same credential twice is one";
+  EXPECT_EQ(requests_, before);
+}
+
+TEST_F(OwnCredentialsTest, AreReadAnewAndABadFileKeepsTheOldOnes) {
+  write("old");
+  const auto resolver = make().value();
+  const auto ask = [&] { return resolver->resolve(bare_query(), Deadline::after(seconds{10})); };
+  EXPECT_EQ(ask().error().kind, ErrorKind::kUnauthorized);
+  write("wonder");
+  EXPECT_FALSE(ask()) << "not looked at yet";
+  fake_clock_.advance(OwnCredentials::kReread);
+  EXPECT_TRUE(ask());
+  std::ofstream(file()) << "{";
+  fake_clock_.advance(OwnCredentials::kReread);
+  EXPECT_TRUE(ask());
+  std::filesystem::remove(file());
+  fake_clock_.advance(OwnCredentials::kReread);
+  EXPECT_TRUE(ask());
+}
+
+TEST_F(OwnCredentialsTest, AMissingOrBrokenFileIsNamedAtTheStart) {
+  const auto missing = make();
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find(file().string()), std::string::npos);
+  std::ofstream(file()) << R"({"auths":{"x":{"auth":"c2VjcmV0")";
+  const auto broken = make();
+  ASSERT_FALSE(broken);
+  EXPECT_NE(broken.error().message.find(file().string()), std::string::npos);
+  EXPECT_EQ(broken.error().message.find("c2VjcmV0"), std::string::npos);
 }
 
 TEST_F(StackTest, ManyThreadsShareOneRequest) {

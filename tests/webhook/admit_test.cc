@@ -208,6 +208,45 @@ TEST_F(AdmitTest, WantsNoOldAnswerInPlaceOfAStampThatStands) {
   }
 }
 
+// The sweeper has asked since, and written what it heard: an edit right after the roll must not go
+// back to the digest that admission remembers.
+TEST_F(AdmitTest, ARememberedAnswerThatContradictsTheStampIsAskedAnew) {
+  const auto edited = [&](bool registry_up) {
+    resolver_.answer("registry.test/app:1",
+                     [registry_up](const registry::Query& query, Deadline,
+                                   const std::stop_token&) -> Result<registry::Resolution> {
+                       if (query.max_age > 0ms) {
+                         return registry::Resolution{
+                             .digest = fake_digest('a'),
+                             .freshness = registry::Resolution::Freshness::kCached};
+                       }
+                       if (!registry_up) return tidemark::fail(ErrorKind::kUnavailable, "down");
+                       return registry::Resolution{.digest = fake_digest('b')};
+                     });
+    json edit = deployment({"registry.test/app:1"});
+    edit["spec"]["template"]["spec"]["containers"][0]["env"] = json::array();
+    return admit(update_review(stamped_deployment("registry.test/app:1", 'b'), edit)).dump();
+  };
+  for (const bool registry_up : {true, false}) {
+    const std::string response = edited(registry_up);
+    EXPECT_THAT(response, Not(HasSubstr(fake_digest('a').str())));
+    EXPECT_EQ(resolver_.calls_for("registry.test/app:1"), 2U);
+    resolver_.clear_calls();
+  }
+}
+
+TEST_F(AdmitTest, ARememberedAnswerThatTheStampConfirmsIsNotAskedAnew) {
+  resolver_.answer(
+      "registry.test/app:1", [](const registry::Query&, Deadline, const std::stop_token&) {
+        return registry::Resolution{.digest = fake_digest('a'),
+                                    .freshness = registry::Resolution::Freshness::kCached};
+      });
+  json edit = deployment({"registry.test/app:1"});
+  edit["spec"]["template"]["spec"]["containers"][0]["env"] = json::array();
+  admit(update_review(stamped_deployment("registry.test/app:1", 'a'), edit));
+  EXPECT_EQ(resolver_.calls().size(), 1U);
+}
+
 // Whether it pins and holds turns on what is served now.
 TEST_F(AdmitTest, ARollbackHearsTheRegistryItself) {
   resolver_.serve("registry.test/app:1", fake_digest('b'));

@@ -40,7 +40,8 @@ class ConfigFile {
 };
 
 TEST(Options, FlagsOverrideTheFile) {
-  const ConfigFile file("webhook:\n  listen: \":1\"\n  deadline: 1s\n  readSecrets: true\n");
+  const ConfigFile file(
+      "webhook:\n  listen: \":1\"\n  deadline: 1s\ncredentials:\n  readSecrets: true\n");
   const auto parsed = parse({"serve", "--config", file.c_str(), "--deadline", "250ms", "--require",
                              "--no-secrets", "--tls-cert", "c", "--tls-key", "k"});
   ASSERT_TRUE(std::holds_alternative<Options>(parsed)) << std::get<Stop>(parsed).text;
@@ -48,7 +49,7 @@ TEST(Options, FlagsOverrideTheFile) {
   EXPECT_EQ(options.config.webhook.listen, ":1");
   EXPECT_EQ(options.config.webhook.deadline, std::chrono::milliseconds(250));
   EXPECT_TRUE(options.config.webhook.require);
-  EXPECT_FALSE(options.config.webhook.read_secrets);
+  EXPECT_FALSE(options.config.read_secrets);
   EXPECT_EQ(std::get<CertificateFiles>(options.certificate).key, "k");
 }
 
