@@ -85,6 +85,10 @@ SweepOptions sweep_options(const Options& options) {
           .kinds = options.config.kinds,
           .check = {.concurrency = options.config.sweeper.check_concurrency,
                     .read_secrets = options.config.read_secrets},
+          .pace = {.max_rollouts = options.config.sweeper.max_rollouts,
+                   .max_rollouts_per_namespace = options.config.sweeper.max_rollouts_per_namespace,
+                   .max_rollouts_per_image = options.config.sweeper.max_rollouts_per_image,
+                   .waves = options.config.sweeper.waves},
           .apply = {},
           .dry_run = options.dry_run};
 }

@@ -121,6 +121,8 @@ std::string_view to_string(Verdict verdict) {
       return "on-delete";
     case Verdict::kPartitioned:
       return "partitioned";
+    case Verdict::kPaced:
+      return "paced";
     case Verdict::kCooldown:
       return "cooldown";
     case Verdict::kWindow:
@@ -153,6 +155,7 @@ bool is_moved(Verdict verdict) {
     case Verdict::kPaused:
     case Verdict::kOnDelete:
     case Verdict::kPartitioned:
+    case Verdict::kPaced:
     case Verdict::kCooldown:
     case Verdict::kWindow:
       return true;
@@ -179,6 +182,8 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
                    .uid = workload.uid,
                    .problems = workload.problems,
                    .slots = {},
+                   .rollout = workload.rollout,
+                   .rolled_last = workload.rolled_last,
                    .owns_image = workload.owns_image};
   const std::string pull_source = workload.pull_source();
   std::string blocked_by;

@@ -1,6 +1,7 @@
 // plan: (workloads, answers, clock) -> what to do with every slot, and why.
 //
-// Purpose: the one place that decides about rolls. Pure: the same input gives the same plan, so
+// Purpose: the one place that decides whether a slot is to be rolled; pace.h says when. Pure: the
+// same input gives the same plan, so
 // --dry-run and explain print exactly what a sweep would do, and apply plans again from a fresh
 // object before it writes. Nothing is rolled for what a registry failed to say.
 // Thread-safety: pure functions. Errors: none; what cannot be done is a verdict with its reason.
@@ -31,6 +32,7 @@ enum class Verdict {
   kPaused,       // Deployment spec.paused
   kOnDelete,     // updateStrategy OnDelete
   kPartitioned,  // StatefulSet with a partition above 0
+  kPaced,        // budgets and waves (pace.h)
   kCooldown,     // rolled too short a time ago
   kWindow,       // tidemark.dev/window is set; windows are not built yet, so it stays closed
   // Nothing known to have moved:
@@ -66,7 +68,10 @@ struct WorkloadPlan {
   std::string uid = {};
   std::vector<std::string> problems;
   std::vector<SlotPlan> slots;
-  bool owns_image = false;  // as in Workload; apply releases it
+  // As in Workload.
+  workload::RolloutState rollout = workload::RolloutState::kIdle;
+  bool rolled_last = false;
+  bool owns_image = false;
 
   bool rolls() const;
 };

@@ -187,6 +187,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
   report.references_failed = checked.failed;
 
   report.plans = plan(collected->workloads, checked.answers, context.clock.wall_now());
+  pace(report.plans, options.pace, context.clock.wall_now());
   if (!options.dry_run) {
     report.rolls =
         apply_all(context, options, report.plans, checked.answers, collected->namespaces, stop);

@@ -1,7 +1,7 @@
 // sweep: one pass over the cluster, as one function of named stages.
 //
-// Purpose: collect -> check -> plan -> apply -> tell. Everything that a sweep knows is in the
-// objects themselves; between two sweeps nothing is remembered but metrics. Thread-safety: one
+// Purpose: collect -> check -> plan -> pace -> apply -> tell. Everything that a sweep knows is in
+// the objects themselves; between two sweeps nothing is remembered but metrics. Thread-safety: one
 // sweep at a time per SweepMetrics; callers (run, once) see to it. Errors: a Result error where the
 // pass could not be made at all; all else is in the report.
 #pragma once
@@ -21,6 +21,7 @@
 #include "sweeper/apply.h"
 #include "sweeper/check.h"
 #include "sweeper/collect.h"
+#include "sweeper/pace.h"
 #include "sweeper/plan.h"
 #include "workload/kind.h"
 #include "workload/settings.h"
@@ -32,6 +33,7 @@ struct SweepOptions {
   workload::Settings defaults;
   workload::KindTable kinds;
   CheckOptions check;
+  PaceOptions pace;
   ApplyOptions apply;
   bool dry_run = false;  // plan only
 };

@@ -46,7 +46,12 @@ void tell_moved(const WorkloadPlan& plan, std::vector<kube::EventNote>& notes) {
   std::string text;
   std::string decision;
   for (const SlotPlan& slot : plan.slots) {
-    if (!is_moved(slot.verdict) || slot.verdict == Verdict::kRoll) continue;
+    // What is only paced will be told when it is rolled: a tag that thousands share would else be
+    // thousands of Events.
+    if (!is_moved(slot.verdict) || slot.verdict == Verdict::kRoll ||
+        slot.verdict == Verdict::kPaced) {
+      continue;
+    }
     const std::string verdict(to_string(slot.verdict));
     append(text, "; ", move_text(slot) + ", not rolled: " + verdict);
     if (!slot.reason.empty()) text += ": " + slot.reason;

@@ -113,6 +113,8 @@ Workload track(const workload::Object& object, const workload::NamespaceMeta& ns
   const auto history = workload::parse_history(value_of(object.annotations, workload::kHistoryKey));
   const auto held = workload::parse_held(value_of(object.annotations, workload::kHeldKey));
   const auto stamps = workload::read_stamps(object.pod_template.annotations);
+  out.rollout = workload::rollout_state(object);
+  out.rolled_last = !history.empty() && history.front().why == workload::kWhyMoved;
   for (const workload::HistoryEntry& entry : history) {
     if (entry.why != workload::kWhyMoved) continue;
     out.last_roll = entry.time;

@@ -15,6 +15,7 @@
 #include "image/reference.h"
 #include "workload/kind.h"
 #include "workload/object.h"
+#include "workload/rollout.h"
 #include "workload/settings.h"
 #include "workload/stamp.h"
 
@@ -54,8 +55,10 @@ struct Workload {
   bool paused = false;
   bool on_delete = false;
   bool partitioned = false;
-  bool owns_image = false;  // the sweeper, in managedFields: it is released (roll_patch.h)
-  std::string last_roll;    // RFC 3339, "" for never
+  workload::RolloutState rollout = workload::RolloutState::kIdle;
+  bool rolled_last = false;  // its newest history entry is a roll of ours
+  bool owns_image = false;   // the sweeper, in managedFields: it is released (roll_patch.h)
+  std::string last_roll;     // RFC 3339, "" for never
   std::vector<std::string> pull_secrets;
   std::string service_account;  // never ""
 

@@ -29,6 +29,8 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMaxConfigBytes = std::size_t{1024} * 1024;
 // The system's whole bundle of roots has about 220 KiB.
 constexpr std::size_t kMaxCaBytes = std::size_t{1024} * 1024;
+// More than any cluster has workloads: no bound.
+constexpr std::size_t kMaxRollouts = 1'000'000;
 
 // The API server waits 30 s for an admission webhook at most (admissionregistration/v1).
 constexpr milliseconds kMaxWebhookDeadline = 30s;
@@ -162,11 +164,18 @@ class Reader {
   void read_sweeper(const YamlValue& value) {
     SweeperConfig& s = config_.sweeper;
     read_section(
-        value, {{"interval",
-                 [&](const YamlValue& v) { s.interval = v.duration(kMinInterval, kMaxInterval); }},
-                {"namespaces", [&](const YamlValue& v) { s.namespaces = namespaces(v); }},
-                {"checkConcurrency",
-                 [&](const YamlValue& v) { s.check_concurrency = v.number(1, kMaxConcurrency); }}});
+        value,
+        {{"interval",
+          [&](const YamlValue& v) { s.interval = v.duration(kMinInterval, kMaxInterval); }},
+         {"namespaces", [&](const YamlValue& v) { s.namespaces = namespaces(v); }},
+         {"checkConcurrency",
+          [&](const YamlValue& v) { s.check_concurrency = v.number(1, kMaxConcurrency); }},
+         {"maxRollouts", [&](const YamlValue& v) { s.max_rollouts = v.number(1, kMaxRollouts); }},
+         {"maxRolloutsPerNamespace",
+          [&](const YamlValue& v) { s.max_rollouts_per_namespace = v.number(1, kMaxRollouts); }},
+         {"maxRolloutsPerImage",
+          [&](const YamlValue& v) { s.max_rollouts_per_image = v.number(1, kMaxRollouts); }},
+         {"waves", [&](const YamlValue& v) { s.waves = v.flag(); }}});
   }
 
   void read_defaults(const YamlValue& value) {

@@ -44,6 +44,9 @@ class Reader {
   void read(ondemand::object root) {
     fields(root, [&](std::string_view key, ondemand::value value) {
       if (key == "metadata") return read_metadata(value.get_object()), true;
+      if (key == "status" && value.type() == json_type::object) {
+        return read_status(value.get_object()), true;
+      }
       if (template_path_.empty() && key == "spec") return read_pod_spec(value.get_object()), true;
       if (template_path_.empty() || key != template_path_.front()) return false;
       return read_towards_template(value.get_object(), 1, key == "spec"), true;
@@ -239,6 +242,7 @@ class Reader {
     if (key == "paused" && value.type() == json_type::boolean) {
       return out_.paused = value.get_bool(), true;
     }
+    if (key == "replicas") return read_number(value, out_.replicas), true;
     const bool is_strategy = key == "strategy" || key == "updateStrategy";
     if (!is_strategy || value.type() != json_type::object) return false;
     fields(value.get_object(), [&](std::string_view part, ondemand::value of_part) {
@@ -253,6 +257,52 @@ class Reader {
       return true;
     });
     return true;
+  }
+
+  static void read_number(ondemand::value value, std::int64_t& out) {
+    if (value.type() != json_type::number) return;
+    std::int64_t number = 0;
+    if (value.get_int64().get(number) == simdjson::SUCCESS) out = number;
+  }
+
+  static void read_text(ondemand::value value, std::string& out) {
+    if (value.type() == json_type::string) out = text(value);
+  }
+
+  // Lenient: custom kinds use the same names for other things.
+  void read_status(ondemand::object status) {
+    RolloutStatus& out = out_.rollout;
+    fields(status, [&](std::string_view key, ondemand::value value) {
+      if (key == "observedGeneration") return read_number(value, out.observed_generation), true;
+      if (key == "replicas") return read_number(value, out.replicas), true;
+      if (key == "updatedReplicas") return read_number(value, out.updated), true;
+      if (key == "availableReplicas") return read_number(value, out.available), true;
+      if (key == "readyReplicas") return read_number(value, out.ready), true;
+      if (key == "desiredNumberScheduled") return read_number(value, out.desired_scheduled), true;
+      if (key == "updatedNumberScheduled") return read_number(value, out.updated_scheduled), true;
+      if (key == "numberAvailable") return read_number(value, out.number_available), true;
+      if (key == "currentRevision") return read_text(value, out.current_revision), true;
+      if (key == "updateRevision") return read_text(value, out.update_revision), true;
+      if (key != "conditions" || value.type() != json_type::array) return false;
+      return read_conditions(value.get_array()), true;
+    });
+  }
+
+  void read_conditions(ondemand::array conditions) {
+    elements(conditions, [&](std::size_t, ondemand::value element) {
+      if (element.type() != json_type::object) return;
+      std::string type;
+      std::string reason;
+      fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
+        if (key == "type") return read_text(value, type), true;
+        if (key == "reason") return read_text(value, reason), true;
+        return false;
+      });
+      // kubectl/pkg/util/deployment TimedOutReason
+      if (type == "Progressing" && reason == "ProgressDeadlineExceeded") {
+        out_.rollout.deadline_exceeded = true;
+      }
+    });
   }
 
   void read_template(ondemand::object pod_template) {

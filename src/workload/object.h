@@ -79,6 +79,21 @@ struct ManagedEntry {
   bool owns_image = false;              // an image of the template is in its fieldsV1
 };
 
+// The numbers of .status that rollout.h reads; 0 and "" where they are absent.
+struct RolloutStatus {
+  std::int64_t observed_generation = 0;
+  std::int64_t replicas = 0;           // Deployment, StatefulSet
+  std::int64_t updated = 0;            // updatedReplicas
+  std::int64_t available = 0;          // availableReplicas
+  std::int64_t ready = 0;              // readyReplicas
+  std::int64_t desired_scheduled = 0;  // DaemonSet
+  std::int64_t updated_scheduled = 0;
+  std::int64_t number_available = 0;
+  std::string current_revision{};  // StatefulSet
+  std::string update_revision{};
+  bool deadline_exceeded = false;  // condition Progressing, reason ProgressDeadlineExceeded
+};
+
 struct Object {
   const Kind* kind = nullptr;  // what it was parsed as; its table's
   std::string ns;
@@ -97,7 +112,9 @@ struct Object {
   PodTemplate pod_template;
 
   // Of the rollout, for the sweeper; absent fields keep their API defaults.
-  bool paused = false;                    // Deployment spec.paused
+  bool paused = false;        // Deployment spec.paused
+  std::int64_t replicas = 1;  // spec.replicas
+  RolloutStatus rollout;
   std::string update_strategy;            // spec.updateStrategy.type or spec.strategy.type
   std::optional<std::int64_t> partition;  // StatefulSet spec.updateStrategy.rollingUpdate.partition
 };

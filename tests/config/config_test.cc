@@ -107,6 +107,10 @@ sweeper:
   interval: 1m30s
   namespaces: [team-a, team-b]
   checkConcurrency: 4
+  maxRollouts: 5
+  maxRolloutsPerNamespace: 3
+  maxRolloutsPerImage: 2
+  waves: false
 defaults:
   sweep: roll
   mode: pin
@@ -150,6 +154,10 @@ registries:
   EXPECT_EQ(config.sweeper.interval, milliseconds(90'000));
   EXPECT_EQ(config.sweeper.namespaces, (std::vector<std::string>{"team-a", "team-b"}));
   EXPECT_EQ(config.sweeper.check_concurrency, 4U);
+  EXPECT_EQ(config.sweeper.max_rollouts, 5U);
+  EXPECT_EQ(config.sweeper.max_rollouts_per_namespace, 3U);
+  EXPECT_EQ(config.sweeper.max_rollouts_per_image, 2U);
+  EXPECT_FALSE(config.sweeper.waves);
   EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kRoll);
   EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
   EXPECT_FALSE(config.defaults.stamp);

@@ -105,6 +105,11 @@ struct Cluster {
   Cluster() {
     options.apply.backoff = {.initial = std::chrono::milliseconds{1},
                              .max = std::chrono::milliseconds{1}};
+    // The controllers that would bring a rollout to its end are not here (pace_test.cc).
+    options.pace = {.max_rollouts = 1000,
+                    .max_rollouts_per_namespace = 1000,
+                    .max_rollouts_per_image = 1000,
+                    .waves = false};
     add_namespace("team-a");
   }
   void add_namespace(const std::string& name, const json& metadata = json::object()) {

@@ -17,6 +17,9 @@ WEBHOOK = BUILD / "webhook/tidemark-webhook"
 SWEEPER = BUILD / "sweeper/tidemark-sweeper"
 
 
+UNPACED = {"waves": False, "maxRollouts": 1000, "maxRolloutsPerNamespace": 1000, "maxRolloutsPerImage": 1000}
+
+
 def write_config(path, cluster, **sections):
     """The configuration of both programs. The test registries speak plain HTTP on addresses of the host's own."""
     registries = [{"host": cluster.registry.address, "plainHTTP": True}]
@@ -102,7 +105,8 @@ class Sweeper:
     def __init__(self, cluster, tmp, **config):
         self.cluster = cluster
         self.tmp = tmp
-        self.config = write_config(tmp / "sweeper.yaml", cluster, **config)
+        # No kubelet here: no rollout ever ends, and the second workload of an image would wait for the first.
+        self.config = write_config(tmp / "sweeper.yaml", cluster, **{"sweeper": UNPACED} | config)
         self.kubeconfig = cluster.kubeconfig_of("tidemark-sweeper", NAMESPACE)
 
     def command(self, *arguments, kubeconfig=None, config=None):

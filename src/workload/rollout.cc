@@ -1,0 +1,59 @@
+#include "workload/rollout.h"
+
+namespace tidemark::workload {
+namespace {
+
+RolloutState done_if(bool done) {
+  return done ? RolloutState::kComplete : RolloutState::kProgressing;
+}
+
+RolloutState deployment_state(const Object& object) {
+  const RolloutStatus& status = object.rollout;
+  if (object.replicas == 0) return RolloutState::kIdle;
+  if (status.observed_generation < object.generation) return RolloutState::kProgressing;
+  if (status.deadline_exceeded) return RolloutState::kFailed;
+  return done_if(status.updated >= object.replicas && status.replicas <= status.updated &&
+                 status.available >= status.updated);
+}
+
+RolloutState stateful_set_state(const Object& object) {
+  const RolloutStatus& status = object.rollout;
+  if (object.replicas == 0) return RolloutState::kIdle;
+  return done_if(status.observed_generation >= object.generation &&
+                 status.ready >= object.replicas &&
+                 status.update_revision == status.current_revision);
+}
+
+RolloutState daemon_set_state(const Object& object) {
+  const RolloutStatus& status = object.rollout;
+  if (status.observed_generation < object.generation) return RolloutState::kProgressing;
+  if (status.desired_scheduled == 0) return RolloutState::kIdle;
+  return done_if(status.updated_scheduled >= status.desired_scheduled &&
+                 status.number_available >= status.desired_scheduled);
+}
+
+}  // namespace
+
+std::string_view to_string(RolloutState state) {
+  switch (state) {
+    case RolloutState::kIdle:
+      return "idle";
+    case RolloutState::kComplete:
+      return "complete";
+    case RolloutState::kProgressing:
+      return "progressing";
+    case RolloutState::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+RolloutState rollout_state(const Object& object) {
+  if (object.kind->group != "apps") return RolloutState::kIdle;
+  if (object.kind->kind == "Deployment") return deployment_state(object);
+  if (object.kind->kind == "StatefulSet") return stateful_set_state(object);
+  if (object.kind->kind == "DaemonSet") return daemon_set_state(object);
+  return RolloutState::kIdle;
+}
+
+}  // namespace tidemark::workload
