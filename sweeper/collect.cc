@@ -32,23 +32,15 @@ json metadata_of(std::string_view text) {
   return found != object.end() && found->is_object() ? *found : json::object();
 }
 
-void add_namespace(Namespaces& namespaces, std::string_view text) {
-  const json metadata = metadata_of(text);
-  namespaces.insert_or_assign(
-      string_of(metadata, "name"),
-      workload::NamespaceMeta{strings_of(metadata, "annotations"), strings_of(metadata, "labels")});
-}
-
 void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns,
                const Selection& selection, const workload::Settings& defaults, Collection& out,
                const std::stop_token& stop) {
   const auto take = [&](std::string_view text) -> Status {
     const auto object = workload::parse_object(text, kind);
     if (!object) {
-      const json metadata = metadata_of(text);
-      out.problems.push_back({.ns = string_of(metadata, "namespace"),
-                              .what = kind.kind + "/" + string_of(metadata, "name"),
-                              .error = object.error()});
+      auto [object_ns, name] = object_key(text);
+      out.problems.push_back(
+          {.ns = std::move(object_ns), .what = kind.kind + "/" + name, .error = object.error()});
       return {};
     }
     if (auto tracked = track_unless_skipped(*object, out.namespaces, defaults); tracked) {
@@ -74,6 +66,18 @@ void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns
 
 }  // namespace
 
+ObjectKey object_key(std::string_view text) {
+  const json metadata = metadata_of(text);
+  return {string_of(metadata, "namespace"), string_of(metadata, "name")};
+}
+
+void add_namespace(Namespaces& namespaces, std::string_view text) {
+  const json metadata = metadata_of(text);
+  namespaces.insert_or_assign(
+      string_of(metadata, "name"),
+      workload::Metadata{strings_of(metadata, "annotations"), strings_of(metadata, "labels")});
+}
+
 std::optional<Workload> track_unless_skipped(const workload::Object& object,
                                              const Namespaces& namespaces,
                                              const workload::Settings& defaults) {
@@ -82,7 +86,9 @@ std::optional<Workload> track_unless_skipped(const workload::Object& object,
   // A namespace made since the namespaces were read: its settings are not known, so its workloads
   // wait for the next sweep.
   if (ns == namespaces.end()) return std::nullopt;
-  return track(object, ns->second, defaults);
+  Workload workload = track(object);
+  settle(workload, ns->second, defaults);
+  return workload;
 }
 
 Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string>& names,

@@ -14,6 +14,8 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -37,7 +39,7 @@ struct CollectProblem {
   Error error;
 };
 
-using Namespaces = std::map<std::string, workload::NamespaceMeta>;
+using Namespaces = std::map<std::string, workload::Metadata>;
 
 struct Collection {
   std::vector<Workload> workloads;
@@ -48,6 +50,11 @@ struct Collection {
 
 // One LIST of 10,000 objects takes some seconds on a loaded API server.
 inline constexpr std::chrono::seconds kListDeadline{60};
+
+using ObjectKey = std::pair<std::string, std::string>;  // namespace, name
+// Of an object that may be anything; empty strings where it does not say.
+ObjectKey object_key(std::string_view text);
+void add_namespace(Namespaces& namespaces, std::string_view text);
 
 // The metadata of these namespaces, read by name (a sweeper of two namespaces needs no right to
 // list them), or of all where none is named.

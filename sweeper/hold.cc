@@ -65,7 +65,7 @@ StringMap hold_digest(const workload::Object& object, const HoldRequest& request
 std::vector<workload::HistoryEntry> taken_back(const workload::Object& object,
                                                const std::set<std::string>& slots, WallTime now) {
   std::vector<workload::HistoryEntry> entries;
-  for (const TrackedSlot& slot : track(object, {}, {}).slots) {
+  for (const TrackedSlot& slot : track(object).slots) {
     if (!slots.empty() && !slots.contains(slot.id)) continue;
     if (!slot.stamp || !slot.last_recorded || *slot.last_recorded == slot.stamp->digest()) continue;
     entries.push_back({.time = to_rfc3339(now),

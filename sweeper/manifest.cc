@@ -35,7 +35,7 @@ std::string kinds_role(const workload::KindTable& kinds) {
   for (const workload::Kind& kind : kinds.all()) {
     if (!kind.custom) continue;
     rules += "  - apiGroups: [" + kind.group + "]\n    resources: [" + kind.plural +
-             "]\n    verbs: [get, list, patch]\n";
+             "]\n    verbs: [get, list, watch, patch]\n";
   }
   return rules.empty() ? "" : kHead + rules + kBinding;
 }

@@ -20,6 +20,7 @@
 #include "net/server.h"
 #include "registry/stack.h"
 #include "sweeper/commands.h"
+#include "sweeper/inventory.h"
 #include "sweeper/ops.h"
 #include "sweeper/options.h"
 #include "sweeper/run.h"
@@ -82,6 +83,20 @@ void wait_for_api(const SweepContext& context, const RunOptions& options, Readin
   }
 }
 
+void watch_and_sweep(const SweepContext& context, const RunOptions& options, Readiness& readiness,
+                     const std::stop_token& stop) {
+  Inventory inventory(context.api,
+                      {.kinds = options.sweep.kinds,
+                       .selection = options.sweep.selection,
+                       .defaults = options.sweep.defaults,
+                       .seed = options.seed},
+                      context.log);
+  const Source source = [&inventory](const std::stop_token& asked) {
+    return inventory.snapshot(asked);
+  };
+  run_sweeps(context, options, source, readiness, sleep_for, stop);
+}
+
 void sweep_while_leading(const SweepContext& context, const Options& options,
                          const RunOptions& run_options, Readiness& readiness, Metrics& metrics,
                          const std::stop_token& stop) {
@@ -94,7 +109,7 @@ void sweep_while_leading(const SweepContext& context, const Options& options,
   readiness.standing_by(true);
   election.run(stop, [&](const std::stop_token& lost) {
     readiness.standing_by(false);
-    run_sweeps(context, run_options, readiness, sleep_for, lost);
+    watch_and_sweep(context, run_options, readiness, lost);
     readiness.standing_by(true);
   });
 }
@@ -123,7 +138,7 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
   if (options.leader_elect) {
     sweep_while_leading(context, options, run_options, readiness, metrics, stop);
   } else {
-    run_sweeps(context, run_options, readiness, sleep_for, stop);
+    watch_and_sweep(context, run_options, readiness, stop);
   }
   readiness.stopping();
   (*ops)->stop(Deadline::after(kOpsStop));

@@ -15,6 +15,21 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds interval, std::mt19
   return std::chrono::duration_cast<std::chrono::milliseconds>(interval * factor(random));
 }
 
+// Waits for the next sweep. What the last one paced goes on meanwhile, as long as there is
+// anything.
+bool wait_and_continue(const SweepContext& context, const RunOptions& options, const Source& source,
+                       SweepReport report, std::chrono::milliseconds wait, const Pause& pause,
+                       const std::stop_token& stop) {
+  while (report.paced() && !options.sweep.dry_run && wait > options.step) {
+    if (!pause(options.step, stop)) return false;
+    wait -= options.step;
+    auto next = continue_sweep(context, options.sweep, source, std::move(report.answers), stop);
+    if (!next) break;  // the next sweep will tell
+    report = std::move(*next);
+  }
+  return pause(wait, stop);
+}
+
 }  // namespace
 
 void Readiness::worked() {
@@ -49,12 +64,12 @@ std::chrono::milliseconds readiness_patience(const RunOptions& options) {
   return 3 * options.interval + options.sweep.check.whole;
 }
 
-void run_sweeps(const SweepContext& context, const RunOptions& options, Readiness& readiness,
-                const Pause& pause, std::stop_token stop) {
+void run_sweeps(const SweepContext& context, const RunOptions& options, const Source& source,
+                Readiness& readiness, const Pause& pause, std::stop_token stop) {
   std::mt19937_64 random(options.seed);
   RetrySchedule backoff(options.backoff, options.seed);
   while (!stop.stop_requested()) {
-    const auto report = sweep(context, options.sweep, stop);
+    auto report = sweep(context, options.sweep, source, stop);
     auto wait = jittered(options.interval, random);
     if (!report) {
       if (stop.stop_requested()) return;
@@ -69,7 +84,10 @@ void run_sweeps(const SweepContext& context, const RunOptions& options, Readines
     } else {
       readiness.failed("some kinds could not be listed");
     }
-    if (!pause(wait, stop)) return;
+    const bool goes_on =
+        report ? wait_and_continue(context, options, source, std::move(*report), wait, pause, stop)
+               : pause(wait, stop);
+    if (!goes_on) return;
   }
 }
 

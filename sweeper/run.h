@@ -48,6 +48,8 @@ struct RunOptions {
   std::chrono::milliseconds interval{60'000};
   RetrySchedule::Options backoff{std::chrono::milliseconds{1'000},
                                  std::chrono::milliseconds{60'000}, 2.0};
+  // Paced rolls go on between two sweeps: how often it is looked whether the ones before are done.
+  std::chrono::milliseconds step{2'000};
   std::uint64_t seed = 0;  // of the jitter; programs take it from std::random_device
 };
 
@@ -57,7 +59,7 @@ std::chrono::milliseconds readiness_patience(const RunOptions& options);
 // Returns when `stop` is requested; a sweep under way ends early, between two of its requests.
 // `pause` sleeps (base/shutdown.h's sleep_for; tests look at what it is asked for).
 using Pause = std::function<bool(std::chrono::milliseconds, const std::stop_token&)>;
-void run_sweeps(const SweepContext& context, const RunOptions& options, Readiness& readiness,
-                const Pause& pause, std::stop_token stop);
+void run_sweeps(const SweepContext& context, const RunOptions& options, const Source& source,
+                Readiness& readiness, const Pause& pause, std::stop_token stop);
 
 }  // namespace tidemark::sweeper

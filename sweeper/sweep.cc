@@ -119,6 +119,24 @@ void log_report(const Logger& log, const SweepReport& report) {
                           {"milliseconds", report.took.count()}});
 }
 
+SweepReport begin_report(Collection& collected) {
+  SweepReport report;
+  report.problems = std::move(collected.problems);
+  report.read_everything = collected.listed_everything;
+  return report;
+}
+
+void plan_and_apply(const SweepContext& context, const SweepOptions& options,
+                    const Collection& collected, SweepReport& report, const std::stop_token& stop) {
+  const WallTime now = context.clock.wall_now();
+  report.plans = plan(collected.workloads, report.answers, now);
+  pace(report.plans, options.pace, now);
+  if (options.dry_run) return;
+  report.rolls =
+      apply_all(context, options, report.plans, report.answers, collected.namespaces, stop);
+  tell(context, report);
+}
+
 }  // namespace
 
 bool SweepReport::moved_or_failed() const {
@@ -159,44 +177,66 @@ void SweepMetrics::record(const SweepReport& report, WallTime now) const {
   for (const auto& [verdict, slots] : verdicts) {
     slots_.with({{"verdict", std::string(to_string(verdict))}}).set(static_cast<double>(slots));
   }
-  for (const RollOutcome& outcome : report.rolls) {
-    rolls_.with({{"outcome", std::string(to_string(outcome.kind))}}).add();
-  }
+  record_rolls(report);
   if (!report.read_everything) return;
   last_success_.with().set(static_cast<double>(
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count()));
 }
 
+void SweepMetrics::record_rolls(const SweepReport& report) const {
+  for (const RollOutcome& outcome : report.rolls) {
+    rolls_.with({{"outcome", std::string(to_string(outcome.kind))}}).add();
+  }
+}
+
 void SweepMetrics::record_failure() const { sweeps_.with({{"outcome", "failed"}}).add(); }
+
+bool SweepReport::paced() const {
+  return std::ranges::any_of(plans, [](const WorkloadPlan& planned) {
+    return std::ranges::any_of(
+        planned.slots, [](const SlotPlan& slot) { return slot.verdict == Verdict::kPaced; });
+  });
+}
 
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
                           std::stop_token stop) {
+  const Source source = [&](const std::stop_token& asked) {
+    return collect(context.api, options.kinds, options.selection, options.defaults, asked);
+  };
+  return sweep(context, options, source, std::move(stop));
+}
+
+Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
+                          const Source& source, std::stop_token stop) {
   const SteadyTime begin = context.clock.steady_now();
-  auto collected = collect(context.api, options.kinds, options.selection, options.defaults, stop);
+  auto collected = source(stop);
   if (!collected) {
     context.metrics.record_failure();
     return fail(collected.error());
   }
-  SweepReport report;
-  report.problems = std::move(collected->problems);
-  report.read_everything = collected->listed_everything;
-
-  const CheckResult checked =
+  SweepReport report = begin_report(*collected);
+  CheckResult checked =
       check(collected->workloads, context.resolver, context.api, options.check, stop);
+  report.answers = std::move(checked.answers);
   report.references_asked = checked.asked;
   report.references_failed = checked.failed;
-
-  report.plans = plan(collected->workloads, checked.answers, context.clock.wall_now());
-  pace(report.plans, options.pace, context.clock.wall_now());
-  if (!options.dry_run) {
-    report.rolls =
-        apply_all(context, options, report.plans, checked.answers, collected->namespaces, stop);
-    tell(context, report);
-  }
+  plan_and_apply(context, options, *collected, report, stop);
   report.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.steady_now() - begin);
   context.metrics.record(report, context.clock.wall_now());
   log_report(context.log, report);
+  return report;
+}
+
+Result<SweepReport> continue_sweep(const SweepContext& context, const SweepOptions& options,
+                                   const Source& source, Answers answers, std::stop_token stop) {
+  auto collected = source(stop);
+  if (!collected) return fail(collected.error());
+  SweepReport report = begin_report(*collected);
+  report.answers = std::move(answers);
+  plan_and_apply(context, options, *collected, report, stop);
+  context.metrics.record_rolls(report);
+  for (const RollOutcome& outcome : report.rolls) log_outcome(context.log, outcome);
   return report;
 }
 

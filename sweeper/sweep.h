@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <stop_token>
 #include <vector>
 
@@ -38,23 +39,29 @@ struct SweepOptions {
   bool dry_run = false;  // plan only
 };
 
+// Stage 1: a LIST (collect.h), or what watches have kept (inventory.h).
+using Source = std::function<Result<Collection>(const std::stop_token&)>;
+
 struct SweepReport {
   std::vector<WorkloadPlan> plans;       // ordered by namespace, kind and name
   std::vector<RollOutcome> rolls;        // one for each plan that rolls, in the same order
   std::vector<CollectProblem> problems;  // what could not be read
   bool read_everything = true;           // every kind could be listed
+  Answers answers;                       // of the registries, for continue_sweep()
   std::size_t references_asked = 0;
   std::size_t references_failed = 0;
   std::chrono::milliseconds took{0};
 
   // `once --exit-code`: something has moved or something failed.
   bool moved_or_failed() const;
+  bool paced() const;  // some rolls wait for others
 };
 
 class SweepMetrics {
  public:
   explicit SweepMetrics(Metrics& metrics);
   void record(const SweepReport& report, WallTime now) const;
+  void record_rolls(const SweepReport& report) const;  // of a sweep that was continued
   void record_failure() const;
 
  private:
@@ -79,5 +86,12 @@ struct SweepContext {
 
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
                           std::stop_token stop = {});
+Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
+                          const Source& source, std::stop_token stop);
+
+// The next steps of paced rolls, by the answers of the sweep that paced them: no registry is asked.
+// Errors: as sweep().
+Result<SweepReport> continue_sweep(const SweepContext& context, const SweepOptions& options,
+                                   const Source& source, Answers answers, std::stop_token stop);
 
 }  // namespace tidemark::sweeper

@@ -92,16 +92,29 @@ std::string Workload::pull_source() const {
   return source;
 }
 
-Workload track(const workload::Object& object, const workload::NamespaceMeta& ns,
-               const workload::Settings& defaults) {
+void settle(Workload& workload, const workload::Metadata& ns, const workload::Settings& defaults) {
+  std::vector<std::string> ids;
+  for (const TrackedSlot& slot : workload.slots) ids.push_back(slot.id);
+  auto effective = workload::effective_settings(workload.user_keys, ids, ns, defaults);
+  workload.settings = std::move(effective.settings);
+  workload.problems = std::move(effective.problems);
+  for (TrackedSlot& slot : workload.slots) {
+    // An image volume's id has a slash, which no container's name has.
+    const bool ignored = workload.settings.ignored_containers.contains(slot.id);
+    if (workload.settings.stamp && !ignored) continue;
+    slot.state = TrackedSlot::State::kIgnored;
+    slot.problem =
+        ignored ? "named by tidemark.dev/ignore-containers" : "tidemark.dev/stamp is off";
+  }
+}
+
+Workload track(const workload::Object& object) {
   Workload out;
   out.kind = object.kind;
   out.ns = object.ns;
   out.name = object.name;
   out.uid = object.uid;
-  auto effective = workload::effective_settings(object, ns, defaults);
-  out.settings = std::move(effective.settings);
-  out.problems = std::move(effective.problems);
+  out.user_keys = workload::user_keys(object);
   out.paused = object.paused;
   out.on_delete = object.update_strategy == "OnDelete";
   out.partitioned = object.partition.value_or(0) > 0;
@@ -126,17 +139,6 @@ Workload track(const workload::Object& object, const workload::NamespaceMeta& ns
     tracked.image = slot.image;
     tracked.written = slot.image;
     tracked.always_pulled = workload::effective_pull_policy(slot) == "Always";
-    if (!out.settings.stamp) {
-      tracked.state = TrackedSlot::State::kIgnored;
-      tracked.problem = "tidemark.dev/stamp is off";
-      continue;
-    }
-    if (slot.type != workload::SlotType::kImageVolume &&
-        out.settings.ignored_containers.contains(slot.name)) {
-      tracked.state = TrackedSlot::State::kIgnored;
-      tracked.problem = "named by tidemark.dev/ignore-containers";
-      continue;
-    }
     const auto stamp = stamps.find(slot.stamp_key());
     read_image(tracked, slot,
                stamp == stamps.end() ? std::nullopt : std::optional<Stamp>(stamp->second));

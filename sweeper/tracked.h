@@ -49,7 +49,8 @@ struct Workload {
   std::string ns;
   std::string name;
   std::string uid;
-  workload::Settings settings;
+  workload::Metadata user_keys;       // what settle() reads the settings from
+  workload::Settings settings;        // by settle()
   std::vector<std::string> problems;  // settings that could not be read
   std::vector<TrackedSlot> slots;
   bool paused = false;
@@ -68,7 +69,9 @@ struct Workload {
   std::string pull_source() const;
 };
 
-Workload track(const workload::Object& object, const workload::NamespaceMeta& ns,
-               const workload::Settings& defaults);
+// The object's own facts; its settings are still the defaults.
+Workload track(const workload::Object& object);
+// What holds in its namespace: settings, and which slots they leave out.
+void settle(Workload& workload, const workload::Metadata& ns, const workload::Settings& defaults);
 
 }  // namespace tidemark::sweeper

@@ -243,7 +243,7 @@ std::optional<std::string_view> pass_reason(const Review& review, std::string_vi
   return std::nullopt;
 }
 
-Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& ns,
+Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
                           const workload::Settings& defaults, WallTime now,
                           bool annotations_pruned) {
   const Object& object = *review.object;

@@ -79,7 +79,7 @@ struct Assessment {
 // `review.object` must be there. `ns`: the namespace's own metadata, as far as it is known.
 // `now`: for holds that end. `annotations_pruned`: of the pod template, by the kind's definition
 // (template_schemas.h).
-Result<Assessment> assess(const Review& review, const workload::NamespaceMeta& ns,
+Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
                           const workload::Settings& defaults, WallTime now,
                           bool annotations_pruned = false);
 

@@ -18,14 +18,14 @@ workload::StringMap read_map(const nlohmann::json& metadata, const char* field) 
 
 }  // namespace
 
-Result<workload::NamespaceMeta> read_namespace(std::string_view json) {
+Result<workload::Metadata> read_namespace(std::string_view json) {
   const auto object = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object() || !object.contains("metadata") || !object["metadata"].is_object()) {
     return fail(ErrorKind::kInvalid, "namespace without metadata");
   }
   const auto& metadata = object["metadata"];
-  return workload::NamespaceMeta{.annotations = read_map(metadata, "annotations"),
-                                 .labels = read_map(metadata, "labels")};
+  return workload::Metadata{.annotations = read_map(metadata, "annotations"),
+                            .labels = read_map(metadata, "labels")};
 }
 
 Namespaces::Namespaces(kube::Api* api, const Clock& clock, Metrics& metrics, Logger log)
@@ -37,10 +37,10 @@ Namespaces::Namespaces(kube::Api* api, const Clock& clock, Metrics& metrics, Log
                     .with()),
       log_(std::move(log)) {}
 
-workload::NamespaceMeta Namespaces::get(const std::string& name, Deadline deadline) {
+workload::Metadata Namespaces::get(const std::string& name, Deadline deadline) {
   if (api_ == nullptr || name.empty()) return {};
   if (const auto known = cache_.get(name)) return **known;
-  auto meta = [&] -> Result<workload::NamespaceMeta> {
+  auto meta = [&] -> Result<workload::Metadata> {
     const auto json = api_->get(kube::resource_path("v1", "namespaces", {}, name), deadline);
     if (!json) return fail(json.error());
     return read_namespace(*json);
@@ -51,9 +51,9 @@ workload::NamespaceMeta Namespaces::get(const std::string& name, Deadline deadli
               {{"namespace", name}, {"cause", meta.error().message}});
     // What a retry would not mend (missing rights) is not asked for by every admission.
     if (meta.error().retryable()) return {};
-    meta = workload::NamespaceMeta{};
+    meta = workload::Metadata{};
   }
-  cache_.put(name, std::make_shared<const workload::NamespaceMeta>(*meta));
+  cache_.put(name, std::make_shared<const workload::Metadata>(*meta));
   return *std::move(meta);
 }
 

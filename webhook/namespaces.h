@@ -29,10 +29,10 @@ class Namespaces {
   // `api` may be nullptr: every namespace is without settings.
   Namespaces(kube::Api* api, const Clock& clock, Metrics& metrics, Logger log);
 
-  workload::NamespaceMeta get(const std::string& name, Deadline deadline);
+  workload::Metadata get(const std::string& name, Deadline deadline);
 
  private:
-  using Meta = std::shared_ptr<const workload::NamespaceMeta>;
+  using Meta = std::shared_ptr<const workload::Metadata>;
   kube::Api* const api_;
   TtlCache<Meta> cache_;
   Counter failures_;
@@ -40,6 +40,6 @@ class Namespaces {
 };
 
 // Labels and annotations of an object's metadata. Errors: kInvalid.
-Result<workload::NamespaceMeta> read_namespace(std::string_view json);
+Result<workload::Metadata> read_namespace(std::string_view json);
 
 }  // namespace tidemark::webhook

@@ -27,6 +27,7 @@ inline constexpr std::string_view kChangeCauseKey = "kubernetes.io/change-cause"
 inline constexpr std::string_view kChangeCausePrefix = "tidemark: ";
 
 // Set by users, on a workload or its namespace, as annotation or label.
+inline constexpr std::string_view kUserPrefix = "tidemark.dev/";
 inline constexpr std::string_view kSweepKey = "tidemark.dev/sweep";
 inline constexpr std::string_view kModeKey = "tidemark.dev/mode";
 inline constexpr std::string_view kStampKey = "tidemark.dev/stamp";

@@ -89,9 +89,9 @@ struct Level {
 
 class Lookup {
  public:
-  Lookup(const Object& workload, const NamespaceMeta& ns, std::vector<std::string>& problems)
-      : levels_{{{"", &workload.annotations},
-                 {"", &workload.labels},
+  Lookup(const Metadata& own, const Metadata& ns, std::vector<std::string>& problems)
+      : levels_{{{"", &own.annotations},
+                 {"", &own.labels},
                  {"namespace: ", &ns.annotations},
                  {"namespace: ", &ns.labels}}},
         problems_(problems) {}
@@ -147,12 +147,11 @@ Result<std::chrono::seconds> parse_cooldown(std::string_view text) {
 }
 
 // Of the workload's own orders; a namespace may name what only some of its workloads have.
-void tell_unknown_slots(const Object& workload, EffectiveSettings& effective) {
+void tell_unknown_slots(std::span<const std::string> slots, EffectiveSettings& effective) {
   for (const HoldOrder& order : effective.settings.holds) {
     if (order.of_namespace) continue;
     for (const std::string& slot : order.slots) {
-      const auto& slots = workload.pod_template.slots;
-      if (std::ranges::find(slots, slot, &Slot::id) != slots.end()) continue;
+      if (std::ranges::find(slots, slot) != slots.end()) continue;
       effective.problems.push_back(std::string(kHoldKey) + ": there is no container " +
                                    json_quote(slot.substr(0, kMaxQuotedBytes)));
     }
@@ -225,10 +224,29 @@ Result<std::set<std::string>> parse_container_names(std::string_view text) {
   return names;
 }
 
-EffectiveSettings effective_settings(const Object& workload, const NamespaceMeta& ns,
+Metadata user_keys(const Object& workload) {
+  Metadata out;
+  const auto keep = [](const StringMap& from, StringMap& to) {
+    for (const auto& [key, value] : from) {
+      if (key.starts_with(kUserPrefix) && !is_written_key(key)) to.emplace(key, value);
+    }
+  };
+  keep(workload.annotations, out.annotations);
+  keep(workload.labels, out.labels);
+  return out;
+}
+
+EffectiveSettings effective_settings(const Object& workload, const Metadata& ns,
                                      const Settings& defaults) {
+  std::vector<std::string> slots;
+  for (const Slot& slot : workload.pod_template.slots) slots.push_back(slot.id());
+  return effective_settings(user_keys(workload), slots, ns, defaults);
+}
+
+EffectiveSettings effective_settings(const Metadata& own, std::span<const std::string> slots,
+                                     const Metadata& ns, const Settings& defaults) {
   EffectiveSettings out;
-  const Lookup lookup(workload, ns, out.problems);
+  const Lookup lookup(own, ns, out.problems);
   out.settings = {.sweep = lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
                   .mode = lookup.first(kModeKey, defaults.mode, parse_stamp_mode),
                   .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
@@ -237,7 +255,7 @@ EffectiveSettings effective_settings(const Object& workload, const NamespaceMeta
                   .window = lookup.first(kWindowKey, defaults.window, parse_window),
                   .ignored_containers = lookup.first(
                       kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
-  tell_unknown_slots(workload, out);
+  tell_unknown_slots(slots, out);
   return out;
 }
 

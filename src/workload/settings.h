@@ -11,6 +11,7 @@
 #include <chrono>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,8 +63,8 @@ struct Settings {
   const HoldOrder* hold_on(std::string_view slot, WallTime now) const;
 };
 
-// A namespace's own metadata; empty where it is not known.
-struct NamespaceMeta {
+// Of a workload, or of its namespace (empty where it is not known).
+struct Metadata {
   StringMap annotations;
   StringMap labels;
 };
@@ -73,7 +74,13 @@ struct EffectiveSettings {
   std::vector<std::string> problems;  // "tidemark.dev/mode: unknown value \"pinn\" (annotate, pin)"
 };
 
-EffectiveSettings effective_settings(const Object& workload, const NamespaceMeta& ns,
+// The keys that users set, which are all that the settings are read from.
+Metadata user_keys(const Object& workload);
+
+// `own`: the workload's; `slots`: its Slot::id()s.
+EffectiveSettings effective_settings(const Metadata& own, std::span<const std::string> slots,
+                                     const Metadata& ns, const Settings& defaults);
+EffectiveSettings effective_settings(const Object& workload, const Metadata& ns,
                                      const Settings& defaults);
 
 }  // namespace tidemark::workload

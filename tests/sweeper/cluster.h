@@ -88,8 +88,10 @@ inline workload::Object parsed(const Spec& spec) {
   return workload::parse_object(object_of(spec).dump(), kind_of(spec)).value();
 }
 
-inline Workload tracked(const Spec& spec, const workload::NamespaceMeta& ns = {}) {
-  return track(parsed(spec), ns, {});
+inline Workload tracked(const Spec& spec, const workload::Metadata& ns = {}) {
+  Workload workload = track(parsed(spec));
+  settle(workload, ns, {});
+  return workload;
 }
 
 // One cluster with its registry: what a sweep works with.
@@ -127,6 +129,11 @@ struct Cluster {
   }
   Result<SweepReport> sweep(std::stop_token stop = {}) {
     return sweeper::sweep(context(), options, std::move(stop));
+  }
+  Source source() {
+    return [this](const std::stop_token& stop) {
+      return collect(api, options.kinds, options.selection, options.defaults, stop);
+    };
   }
   std::string annotation(const Spec& spec, std::string_view key) const {
     return api.object(path_of(spec))["metadata"]["annotations"].value(std::string(key), "");

@@ -68,7 +68,7 @@ TEST(Kinds, AreTargetsByTheNamesThatKubectlTakes) {
 TEST(Kinds, HaveARoleOfTheirOwn) {
   const std::string role = kinds_role(kinds());
   EXPECT_THAT(role, HasSubstr("  - apiGroups: [argoproj.io]\n    resources: [rollouts]\n"
-                              "    verbs: [get, list, patch]\n---\n"));
+                              "    verbs: [get, list, watch, patch]\n---\n"));
   EXPECT_EQ(kinds_role({}), "");
 }
 

@@ -21,7 +21,7 @@ Answers answering(const Workload& workload, std::string_view image, Result<image
 }
 
 // The plan of one workload where the registry serves digest b for kImage.
-WorkloadPlan plan_moved(const Spec& spec, const workload::NamespaceMeta& ns = {}) {
+WorkloadPlan plan_moved(const Spec& spec, const workload::Metadata& ns = {}) {
   const Workload workload = tracked(spec, ns);
   return plan_workload(workload, answering(workload, kImage, fake_digest('b')), kNow);
 }
@@ -221,7 +221,7 @@ TEST(Plan, RollsBesideAHeldSlotOnlyIfThatIsPinned) {
 }
 
 TEST(Plan, NamespaceOptsIn) {
-  const workload::NamespaceMeta ns{.annotations = {}, .labels = {{"tidemark.dev/sweep", "roll"}}};
+  const workload::Metadata ns{.annotations = {}, .labels = {{"tidemark.dev/sweep", "roll"}}};
   EXPECT_TRUE(plan_moved({.annotations = json::object()}, ns).rolls());
   EXPECT_FALSE(plan_moved({.annotations = {{"tidemark.dev/sweep", "off"}}}, ns).rolls());
 }

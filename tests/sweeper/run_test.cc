@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "sweeper/cluster.h"
 #include "sweeper/ops.h"
 
@@ -15,7 +17,7 @@ using std::chrono::milliseconds;
 std::vector<milliseconds> pauses(Cluster& cluster, Readiness& readiness, std::size_t sweeps) {
   std::vector<milliseconds> out;
   RunOptions options{.sweep = cluster.options, .interval = milliseconds{60'000}, .seed = 7};
-  run_sweeps(cluster.context(), options, readiness,
+  run_sweeps(cluster.context(), options, cluster.source(), readiness,
              [&](milliseconds pause, const std::stop_token&) {
                out.push_back(pause);
                return out.size() < sweeps;
@@ -57,13 +59,63 @@ TEST(Run, EndsWithoutAnotherRequestOnceStopped) {
     return std::optional<Error>(Error{.kind = ErrorKind::kCanceled, .message = "stopped"});
   });
   run_sweeps(
-      cluster.context(), {.sweep = cluster.options}, readiness,
+      cluster.context(), {.sweep = cluster.options}, cluster.source(), readiness,
       [](milliseconds, const std::stop_token&) {
         ADD_FAILURE() << "slept after the stop";
         return false;
       },
       stop.get_token());
   EXPECT_EQ(cluster.api.calls().size(), 1U);
+}
+
+// A Deployment whose pods have all followed its template.
+void finish(Cluster& cluster, const Spec& spec) {
+  json object = cluster.api.object(path_of(spec));
+  object["status"] = {
+      {"observedGeneration", 1}, {"replicas", 1}, {"updatedReplicas", 1}, {"availableReplicas", 1}};
+  cluster.api.put(path_of(spec), object.dump());
+}
+
+TEST(Run, PacedRollsGoOnBetweenTwoSweepsWithoutARegistry) {
+  Cluster cluster;
+  std::vector<Spec> specs;
+  for (const char* name : {"one", "two", "three"}) {
+    specs.push_back({.name = name});
+    cluster.put(specs.back());
+    finish(cluster, specs.back());
+  }
+  cluster.options.pace.waves = true;
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  Readiness readiness(cluster.clock, milliseconds{180'000});
+  std::vector<milliseconds> waited;
+  std::vector<std::size_t> rolled;
+  const RunOptions options{.sweep = cluster.options, .interval = milliseconds{60'000}, .seed = 7};
+  run_sweeps(cluster.context(), options, cluster.source(), readiness,
+             [&](milliseconds pause, const std::stop_token&) {
+               waited.push_back(pause);
+               rolled.push_back(
+                   static_cast<std::size_t>(std::ranges::count_if(specs, [&](const Spec& spec) {
+                     return cluster.stamp(spec) == stamp_text(kImage, 'b');
+                   })));
+               // The second step finds the first workload still under way.
+               if (waited.size() == 1) {
+                 for (const Spec& spec : specs) {
+                   if (cluster.stamp(spec) != stamp_text(kImage, 'b')) continue;
+                   json object = cluster.api.object(path_of(spec));
+                   object["status"]["availableReplicas"] = 0;
+                   cluster.api.put(path_of(spec), object.dump());
+                 }
+               } else {
+                 for (const Spec& spec : specs) finish(cluster, spec);
+               }
+               return rolled.back() < 3;
+             },
+             {});
+  EXPECT_EQ(rolled, (std::vector<std::size_t>{1, 1, 3}));
+  EXPECT_EQ(waited[0], milliseconds{2'000});
+  EXPECT_EQ(waited[1], milliseconds{2'000});
+  EXPECT_GT(waited[2], milliseconds{45'000}) << "what is left of the interval";
+  EXPECT_EQ(cluster.resolver.calls().size(), 1U);
 }
 
 TEST(Readiness, LastsAsLongAsTheLastSuccessIsRecent) {

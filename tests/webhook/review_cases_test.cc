@@ -63,7 +63,7 @@ struct Setting {
   Answers answers;
   Policy policy;
   workload::Settings defaults;
-  workload::NamespaceMeta ns;
+  workload::Metadata ns;
   bool annotations_pruned = false;
 };
 

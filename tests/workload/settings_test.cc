@@ -19,7 +19,7 @@ TEST(Settings, TakesTheNearestLevel) {
   const std::string key(kSweepKey);
   const StringMap roll = {{key, "roll"}};
   const StringMap report = {{key, "report"}};
-  const auto sweep = [&](const Object& object, const NamespaceMeta& ns) {
+  const auto sweep = [&](const Object& object, const Metadata& ns) {
     const auto effective = effective_settings(object, ns, defaults);
     EXPECT_TRUE(effective.problems.empty());
     return effective.settings.sweep;

@@ -1,0 +1,256 @@
+#include "sweeper/inventory.h"
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "base/shutdown.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+// The API server ends watches at this; with jitter, so that they do not all end together.
+constexpr std::chrono::seconds kWatchTime{300};
+constexpr int kWatchJitterSeconds = 60;
+
+// What each object says, or why it cannot be read.
+using Entries = std::map<ObjectKey, Result<Workload>>;
+
+}  // namespace
+
+// What one watch keeps: of a kind, or of the namespaces (`kind` is nullptr).
+struct Inventory::Feed {
+  Feed(kube::Api& feed_api, const InventoryOptions& feed_options, const Logger& feed_log,
+       const workload::Kind* feed_kind, std::string feed_ns, std::uint64_t seed)
+      : api(feed_api),
+        options(feed_options),
+        log(feed_log),
+        kind(feed_kind),
+        ns(std::move(feed_ns)),
+        path(kind == nullptr ? kube::resource_path("v1", "namespaces")
+                             : kube::resource_path(kind->api_version(), kind->plural, ns)),
+        random(seed),
+        backoff(options.backoff, seed) {}
+
+  std::string name() const { return kind == nullptr ? "namespaces" : kind->plural; }
+  bool not_installed(const Error& error) const {
+    return kind != nullptr && kind->custom && error.kind == ErrorKind::kNotFound;
+  }
+
+  void run(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      auto version = list(stop);
+      if (!version) {
+        failed(version.error());
+        (void)sleep_for(backoff.next(), stop);
+        continue;
+      }
+      watch_from(std::move(*version), stop);
+    }
+  }
+
+  Result<std::string> list(const std::stop_token& stop) {
+    Entries listed_workloads;
+    Namespaces listed_namespaces;
+    const auto listed = api.list(
+        path, list_options(),
+        [&](std::string_view text) -> Status {
+          take(text, listed_workloads, listed_namespaces);
+          return {};
+        },
+        Deadline::after(kListDeadline), stop);
+    if (!listed) return fail(listed.error());
+    const std::lock_guard lock(mutex);
+    workloads = std::move(listed_workloads);
+    namespaces = std::move(listed_namespaces);
+    works();
+    return listed->resource_version;
+  }
+
+  // Returns where only a new LIST helps, or at a stop.
+  void watch_from(std::string version, const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      std::uniform_int_distribution<int> jitter(0, kWatchJitterSeconds);
+      const kube::WatchOptions watch_options{
+          .label_selector = list_options().label_selector,
+          .field_selector = list_options().field_selector,
+          .resource_version = version,
+          .timeout = kWatchTime + std::chrono::seconds(jitter(random))};
+      const auto ended = api.watch(
+          path, watch_options,
+          [this](kube::WatchEvent event, std::string_view text) {
+            on_event(event, text);
+            return true;
+          },
+          stop);
+      if (ended) {
+        version = *ended;
+        const std::lock_guard lock(mutex);
+        works();
+        continue;
+      }
+      if (stop.stop_requested()) return;
+      if (ended.error().kind == ErrorKind::kGone) {
+        log.info("watch begins anew", {{"what", name()}, {"cause", ended.error().message}});
+        return;
+      }
+      failed(ended.error());
+      (void)sleep_for(backoff.next(), stop);
+    }
+  }
+
+  void on_event(kube::WatchEvent event, std::string_view text) {
+    const std::lock_guard lock(mutex);
+    works();
+    if (event == kube::WatchEvent::kBookmark) return;
+    if (event != kube::WatchEvent::kDeleted) return take(text, workloads, namespaces);
+    const ObjectKey key = object_key(text);
+    workloads.erase(key);
+    namespaces.erase(key.second);
+  }
+
+  // Puts one object where it belongs; takes it out where it is no longer looked at.
+  void take(std::string_view text, Entries& into, Namespaces& into_namespaces) const {
+    if (kind == nullptr) return add_namespace(into_namespaces, text);
+    auto object = workload::parse_object(text, *kind);
+    if (!object) {
+      into.insert_or_assign(object_key(text), fail(object.error()));
+    } else if (object->controller || object->deleting) {
+      into.erase({object->ns, object->name});
+    } else {
+      into.insert_or_assign({object->ns, object->name}, track(*object));
+    }
+  }
+
+  kube::ListOptions list_options() const {
+    if (kind == nullptr) return {};
+    return {.label_selector = options.selection.label_selector,
+            .field_selector = options.selection.field_selector};
+  }
+
+  // With the lock held.
+  void works() {
+    backoff.reset();
+    problem.reset();
+    tried = true;
+    changed.notify_all();
+  }
+
+  void failed(const Error& error) {
+    const std::lock_guard lock(mutex);
+    if (!problem && !not_installed(error)) {
+      log.warn("cannot watch", {{"what", name()}, {"namespace", ns}, {"cause", error.message}});
+    }
+    problem = error;
+    tried = true;
+    changed.notify_all();
+  }
+
+  void wait_tried(const std::stop_token& stop) {
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, stop, kListDeadline, [this] { return tried; });
+  }
+
+  void copy_to(Collection& out) {
+    const std::lock_guard lock(mutex);
+    if (problem) {
+      out.listed_everything &= not_installed(*problem);
+      out.problems.push_back(
+          {.ns = ns,
+           .what = kind->custom ? kind->plural + "." + kind->group : name(),
+           .error = not_installed(*problem) ? within("not installed", *problem) : *problem});
+    } else if (!tried) {
+      out.listed_everything = false;
+      out.problems.push_back(
+          {.ns = ns, .what = name(), .error = {ErrorKind::kTimeout, "not listed yet"}});
+    }
+    for (const auto& [key, entry] : workloads) {
+      if (!entry) {
+        out.problems.push_back(
+            {.ns = key.first, .what = kind->kind + "/" + key.second, .error = entry.error()});
+        continue;
+      }
+      // A namespace that is not known yet: its settings may hold its workloads.
+      const auto meta = out.namespaces.find(key.first);
+      if (meta == out.namespaces.end()) continue;
+      settle(out.workloads.emplace_back(*entry), meta->second, options.defaults);
+    }
+  }
+
+  kube::Api& api;
+  const InventoryOptions& options;
+  const Logger log;
+  const workload::Kind* const kind;
+  const std::string ns;
+  const std::string path;
+  std::mt19937_64 random;  // of the thread alone, as is backoff
+  RetrySchedule backoff;
+
+  std::mutex mutex;  // guards all below
+  std::condition_variable_any changed;
+  Entries workloads;
+  Namespaces namespaces;
+  std::optional<Error> problem;
+  bool tried = false;  // listed, or failed to be
+
+  std::jthread thread;  // last: it ends before what it works with
+};
+
+Inventory::Inventory(kube::Api& api, InventoryOptions options, Logger log)
+    : api_(api), options_(std::move(options)) {
+  const auto watch = [&](const workload::Kind* kind, const std::string& ns) {
+    feeds_.push_back(
+        std::make_unique<Feed>(api_, options_, log, kind, ns, options_.seed + feeds_.size()));
+  };
+  // Named namespaces are read by name at each snapshot: to watch them would need the right to
+  // watch all. So are all of them while they are not watched: a hold could be among them.
+  if (options_.selection.namespaces.empty()) watch(nullptr, "");
+  const std::vector<std::string> all{""};
+  for (const workload::Kind& kind : options_.kinds.all()) {
+    if (!kind.rollable) continue;
+    for (const std::string& ns :
+         options_.selection.namespaces.empty() ? all : options_.selection.namespaces) {
+      watch(&kind, ns);
+    }
+  }
+  for (const auto& feed : feeds_) {
+    feed->thread = std::jthread([&feed = *feed](const std::stop_token& stop) { feed.run(stop); });
+  }
+}
+
+Inventory::~Inventory() {
+  // All at once: each may need a moment to leave its watch.
+  for (const auto& feed : feeds_) feed->thread.request_stop();
+}
+
+std::optional<Namespaces> Inventory::known_namespaces() {
+  Feed& feed = *feeds_.front();
+  const std::lock_guard lock(feed.mutex);
+  if (feed.kind != nullptr || !feed.tried || feed.problem) return std::nullopt;
+  return feed.namespaces;
+}
+
+Result<Collection> Inventory::snapshot(const std::stop_token& stop) {
+  for (const auto& feed : feeds_) feed->wait_tried(stop);
+  if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");
+  Collection out;
+  auto namespaces = known_namespaces();
+  if (!namespaces) {
+    auto read = read_namespaces(api_, options_.selection.namespaces, stop);
+    if (!read) return fail(read.error());
+    namespaces = std::move(*read);
+  }
+  out.namespaces = std::move(*namespaces);
+  for (const auto& feed : feeds_) {
+    if (feed->kind != nullptr) feed->copy_to(out);
+  }
+  return out;
+}
+
+}  // namespace tidemark::sweeper
