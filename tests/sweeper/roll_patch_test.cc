@@ -134,7 +134,8 @@ TEST(RollPatch, RollsImageVolumesAndInitContainers) {
   stored["spec"]["template"]["metadata"]["annotations"]["volume-digest.tidemark.dev/data"] =
       stamp_text(kImage, 'a');
   const auto object = workload::parse_object(stored.dump(), kind_of(spec)).value();
-  const Workload workload = track(object);
+  Workload workload = track(object);
+  settle(workload, {}, {});
   Answers answers;
   answers.put(image::Reference::parse(kImage).value(), workload.pull_source(), fake_digest('b'));
   const std::string patch =
