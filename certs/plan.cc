@@ -125,11 +125,15 @@ std::optional<SecretChange> plan_change(const Observed& observed, const View& vi
 
 // What one webhook must trust: the Secret's CAs, and what was there before as long as a replica may
 // still serve a certificate of it (a Secret that was deleted takes its old CA with it).
+// Also what has expired by this clock, which may be wrong; and as long as the Secret's certificate
+// is not known to all: a Secret that was restored holds a CA that is older than what replicas
+// serve.
 std::string bundle_for(const std::string& existing, const std::vector<Certificate>& authorities,
-                       const Certificate& signing, const Policy& policy, WallTime now) {
+                       const Certificate& signing, std::chrono::seconds covered_for,
+                       const Policy& policy, WallTime now) {
   std::vector<Certificate> wanted = authorities;
-  if (now < predecessors_end(signing, policy)) {
-    for (Certificate& ca : authorities_of(existing, now)) {
+  if (now < predecessors_end(signing, policy) || covered_for < policy.ca_grace) {
+    for (Certificate& ca : authorities_of(existing, WallTime::min())) {
       if (wanted.size() < 2 * kMaxAuthorities && !contains(wanted, ca.fingerprint)) {
         wanted.push_back(std::move(ca));
       }
@@ -157,6 +161,15 @@ Status Policy::check() const {
   return {};
 }
 
+Policy policy_for(std::chrono::seconds serving_validity) {
+  Policy policy;
+  policy.serving_validity = serving_validity;
+  policy.ca_validity = 40 * serving_validity;
+  policy.backdate = std::min(policy.backdate, serving_validity / 6);
+  policy.ca_grace = std::min(policy.ca_grace, serving_validity / 6);
+  return policy;
+}
+
 Plan plan(const Observed& observed, const Policy& policy, WallTime now) {
   Plan result;
   const SecretContent secret = observed.secret.value_or(SecretContent{});
@@ -164,7 +177,8 @@ Plan plan(const Observed& observed, const Policy& policy, WallTime now) {
   if (observed.published && view.signing != nullptr) {
     std::vector<std::string> bundles;
     for (const std::string& existing : *observed.published) {
-      bundles.push_back(bundle_for(existing, view.authorities, *view.signing, policy, now));
+      bundles.push_back(
+          bundle_for(existing, view.authorities, *view.signing, observed.covered_for, policy, now));
     }
     if (bundles != *observed.published) result.publish = std::move(bundles);
   }
