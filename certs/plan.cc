@@ -81,6 +81,15 @@ bool renewal_due(const Certificate& leaf, WallTime now) {
   return now >= leaf.validity.not_after - life / 3;
 }
 
+// Whoever wrote it has a clock that is ahead of this one.
+bool from_the_future(const View& view, WallTime now) {
+  const std::vector<Certificate> chain = parse_certificates(view.secret.certificate);
+  return (!chain.empty() && now < chain.front().validity.not_before) ||
+         std::ranges::any_of(view.authorities, [&](const Certificate& ca) {
+           return now < ca.validity.not_before && key_fits(ca.pem, view.secret.ca_key);
+         });
+}
+
 std::optional<SecretChange> plan_change(const Observed& observed, const View& view,
                                         const Policy& policy, WallTime now, bool& pending) {
   const auto& [secret, authorities, signing, usable] = view;
@@ -188,18 +197,23 @@ Plan plan(const Observed& observed, const Policy& policy, WallTime now) {
              return chains_to(certificate, bundle, now);
            });
   };
+  const std::vector<Certificate> chain = parse_certificates(observed.loaded);
+  const bool valid = !chain.empty() && chain.front().validity.contains(now);
   if (view.usable) {
     result.covered = covered(secret.certificate);
     if (observed.loaded != secret.certificate) {
       // What is served now has no value to the API server, or never had one.
-      const auto chain = parse_certificates(observed.loaded);
-      const bool worthless = chain.empty() || !chain.front().validity.contains(now) ||
-                             (result.covered && !covered(observed.loaded));
+      const bool worthless = !valid || (result.covered && !covered(observed.loaded));
       result.load = worthless || (result.covered && observed.covered_for >= policy.propagation);
       result.pending = !result.load;
     }
   }
-  result.change = plan_change(observed, view, policy, now, result.pending);
+  // Two clocks that each undo what the other wrote would fill the bundle with CAs: whoever is
+  // behind and serves something good gives way.
+  const bool good = valid && !renewal_due(chain.front(), now) && covered(observed.loaded);
+  if (!good || !from_the_future(view, now)) {
+    result.change = plan_change(observed, view, policy, now, result.pending);
+  }
   return result;
 }
 

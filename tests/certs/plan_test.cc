@@ -60,6 +60,8 @@ std::vector<Row> rows() {
   };
   const SecretContent stranger = fresh();
   const SecretContent reissued = *apply({.reissue = true}, second, policy(), kStart + days(2));
+  const SecretContent ahead = fresh(kStart + days(5000));
+  const SecretContent ahead_leaf = *apply({.reissue = true}, secret, policy(), kStart + days(100));
   Policy other_name = policy();
   other_name.dns_names = {"old.ns.svc"};
   const SecretContent wrong_name =
@@ -202,6 +204,28 @@ std::vector<Row> rows() {
        {.secret = stranger, .published = bundles(secret.ca_bundle), .loaded = secret.certificate},
        kStart + 2h,
        {.publish = true, .pending = true}},
+      {"a CA of a clock that is ahead, while what is served is good: give way",
+       {.secret = ahead,
+        .published = bundles(secret.ca_bundle + ahead.ca_bundle),
+        .loaded = secret.certificate},
+       kStart + 2h,
+       {}},
+      {"not where nothing is served",
+       {.secret = ahead, .published = bundles(secret.ca_bundle + ahead.ca_bundle), .loaded = ""},
+       kStart + 2h,
+       {.new_authority = true, .reissue = true}},
+      {"nor where it is not trusted",
+       {.secret = ahead, .published = bundles(ahead.ca_bundle), .loaded = secret.certificate},
+       kStart + 2h,
+       {.new_authority = true, .reissue = true}},
+      {"a certificate of a clock that is ahead: give way",
+       {.secret = ahead_leaf, .published = bundles(secret.ca_bundle), .loaded = secret.certificate},
+       kStart + 2h,
+       {}},
+      {"until what is served is due",
+       {.secret = ahead_leaf, .published = bundles(secret.ca_bundle), .loaded = secret.certificate},
+       kStart + days(61),
+       {.reissue = true}},
       {"what is loaded has expired: load at once",
        {.secret = *apply({.reissue = true}, secret, policy(), kStart + days(91)),
         .published = std::nullopt,
