@@ -16,13 +16,13 @@ from harness.kubectl import load as load_yaml
 from harness.processes import ROOT, Process, free_port, stays_for, wait_for
 from harness.registry import Image
 
-LIFETIME = 120            # seconds, the shortest that the webhook takes
+LIFETIME = 120  # seconds, the shortest that the webhook takes
 LOOK = LIFETIME / 12 * 1.2  # between two looks at the most
-GRACE = LIFETIME / 6      # from a CA's birth to the first certificate that it signs
-PROPAGATION = 10          # from seeing a bundle published to serving what needs it
-PENDING = 5               # between two looks where something is waited for
-SLACK = 5                 # of a slow machine
-HEALED = LOOK + SLACK     # written and published again
+GRACE = LIFETIME / 6  # from a CA's birth to the first certificate that it signs
+PROPAGATION = 10  # from seeing a bundle published to serving what needs it
+PENDING = 5  # between two looks where something is waited for
+SLACK = 5  # of a slow machine
+HEALED = LOOK + SLACK  # written and published again
 LOADED = HEALED + LOOK + PROPAGATION + PENDING  # and served by all
 SHORT = ("--certificate-lifetime", f"{LIFETIME}s")
 
@@ -282,10 +282,11 @@ def cert_manager(cluster, kubectl, tmp):
                                         "--metrics-listen-address", f"127.0.0.1:{free_port()}"], tmp, env),
                Process("cainjector", [binary("cainjector"), "--leader-elect=false"], tmp, env)]
     yield
+    ended = [process.text()[-3000:] for process in started if not process.running()]
     for process in started:
-        assert process.running(), process.text()[-3000:]
         process.kill()
     kubectl("delete", "crd", *names)
+    assert not ended, ended
 
 
 @pytest.fixture
