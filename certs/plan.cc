@@ -81,6 +81,15 @@ bool renewal_due(const Certificate& leaf, WallTime now) {
   return now >= leaf.validity.not_after - life / 3;
 }
 
+// Whoever wrote it has a clock that is ahead of this one.
+bool from_the_future(const View& view, WallTime now) {
+  const std::vector<Certificate> chain = parse_certificates(view.secret.certificate);
+  return (!chain.empty() && now < chain.front().validity.not_before) ||
+         std::ranges::any_of(view.authorities, [&](const Certificate& ca) {
+           return now < ca.validity.not_before && key_fits(ca.pem, view.secret.ca_key);
+         });
+}
+
 std::optional<SecretChange> plan_change(const Observed& observed, const View& view,
                                         const Policy& policy, WallTime now, bool& pending) {
   const auto& [secret, authorities, signing, usable] = view;
@@ -125,11 +134,15 @@ std::optional<SecretChange> plan_change(const Observed& observed, const View& vi
 
 // What one webhook must trust: the Secret's CAs, and what was there before as long as a replica may
 // still serve a certificate of it (a Secret that was deleted takes its old CA with it).
+// Also what has expired by this clock, which may be wrong; and as long as the Secret's certificate
+// is not known to all: a Secret that was restored holds a CA that is older than what replicas
+// serve.
 std::string bundle_for(const std::string& existing, const std::vector<Certificate>& authorities,
-                       const Certificate& signing, const Policy& policy, WallTime now) {
+                       const Certificate& signing, std::chrono::seconds covered_for,
+                       const Policy& policy, WallTime now) {
   std::vector<Certificate> wanted = authorities;
-  if (now < predecessors_end(signing, policy)) {
-    for (Certificate& ca : authorities_of(existing, now)) {
+  if (now < predecessors_end(signing, policy) || covered_for < policy.ca_grace) {
+    for (Certificate& ca : authorities_of(existing, WallTime::min())) {
       if (wanted.size() < 2 * kMaxAuthorities && !contains(wanted, ca.fingerprint)) {
         wanted.push_back(std::move(ca));
       }
@@ -157,6 +170,15 @@ Status Policy::check() const {
   return {};
 }
 
+Policy policy_for(std::chrono::seconds serving_validity) {
+  Policy policy;
+  policy.serving_validity = serving_validity;
+  policy.ca_validity = 40 * serving_validity;
+  policy.backdate = std::min(policy.backdate, serving_validity / 6);
+  policy.ca_grace = std::min(policy.ca_grace, serving_validity / 6);
+  return policy;
+}
+
 Plan plan(const Observed& observed, const Policy& policy, WallTime now) {
   Plan result;
   const SecretContent secret = observed.secret.value_or(SecretContent{});
@@ -164,7 +186,8 @@ Plan plan(const Observed& observed, const Policy& policy, WallTime now) {
   if (observed.published && view.signing != nullptr) {
     std::vector<std::string> bundles;
     for (const std::string& existing : *observed.published) {
-      bundles.push_back(bundle_for(existing, view.authorities, *view.signing, policy, now));
+      bundles.push_back(
+          bundle_for(existing, view.authorities, *view.signing, observed.covered_for, policy, now));
     }
     if (bundles != *observed.published) result.publish = std::move(bundles);
   }
@@ -174,18 +197,23 @@ Plan plan(const Observed& observed, const Policy& policy, WallTime now) {
              return chains_to(certificate, bundle, now);
            });
   };
+  const std::vector<Certificate> chain = parse_certificates(observed.loaded);
+  const bool valid = !chain.empty() && chain.front().validity.contains(now);
   if (view.usable) {
     result.covered = covered(secret.certificate);
     if (observed.loaded != secret.certificate) {
       // What is served now has no value to the API server, or never had one.
-      const auto chain = parse_certificates(observed.loaded);
-      const bool worthless = chain.empty() || !chain.front().validity.contains(now) ||
-                             (result.covered && !covered(observed.loaded));
+      const bool worthless = !valid || (result.covered && !covered(observed.loaded));
       result.load = worthless || (result.covered && observed.covered_for >= policy.propagation);
       result.pending = !result.load;
     }
   }
-  result.change = plan_change(observed, view, policy, now, result.pending);
+  // Two clocks that each undo what the other wrote would fill the bundle with CAs: whoever is
+  // behind and serves something good gives way.
+  const bool good = valid && !renewal_due(chain.front(), now) && covered(observed.loaded);
+  if (!good || !from_the_future(view, now)) {
+    result.change = plan_change(observed, view, policy, now, result.pending);
+  }
   return result;
 }
 

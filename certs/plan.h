@@ -19,7 +19,7 @@ namespace tidemark::certs {
 struct Policy {
   std::vector<std::string> dns_names;  // all must be in the serving certificate
   std::chrono::seconds serving_validity = std::chrono::days{90};
-  std::chrono::seconds ca_validity = std::chrono::days{3650};
+  std::chrono::seconds ca_validity = std::chrono::days{3600};
   // Certificates begin this much before now: nodes whose clocks are slow accept them.
   std::chrono::seconds backdate = std::chrono::hours{1};
   // From a new CA's birth to the first certificate that it signs: every API server has long seen
@@ -31,6 +31,10 @@ struct Policy {
   // kInvalid where the times contradict each other.
   Status check() const;
 };
+
+// The other times for certificates of another life than the default. One of hours or minutes leaves
+// less for wrong clocks: a sixth of it.
+Policy policy_for(std::chrono::seconds serving_validity);
 
 // The Secret's four values; "" where missing or not base64.
 struct SecretContent {

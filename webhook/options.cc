@@ -19,6 +19,9 @@ constexpr int kWrongUsage = 2;
 constexpr std::chrono::milliseconds kMaxDeadline{30'000};
 // terminationGracePeriodSeconds is rarely more than a few minutes.
 constexpr std::chrono::milliseconds kMaxDrain{600'000};
+// Shorter ones leave no time to notice, publish and load between two renewals.
+constexpr std::chrono::milliseconds kMinLifetime{120'000};
+constexpr std::chrono::milliseconds kMaxLifetime = std::chrono::days{365};
 constexpr const char* kDefaultSecret = "tidemark-webhook-tls";
 
 // The command line as it was written.
@@ -30,6 +33,7 @@ struct Flags {
   std::string tls_cert, tls_key;
   bool self_signed = false;
   std::string service, webhook_configuration, secret = kDefaultSecret;
+  std::string lifetime = "2160h";
   std::string kubeconfig;
   std::string sweeper_user = ManifestOptions().sweeper_user;
 };
@@ -90,10 +94,16 @@ Result<std::variant<CertificateFiles, SelfSigned>> read_certificate(const Flags&
   if (flags.webhook_configuration.empty()) {
     return fail(ErrorKind::kInvalid, "--self-signed needs --webhook-configuration NAME");
   }
+  const auto lifetime = read_duration("--certificate-lifetime", flags.lifetime, kMaxLifetime);
+  if (!lifetime) return fail(lifetime.error());
+  if (*lifetime < kMinLifetime) {
+    return fail(ErrorKind::kInvalid, "--certificate-lifetime: must be at least 2m");
+  }
   return SelfSigned{.service_namespace = flags.service.substr(0, slash),
                     .service_name = flags.service.substr(slash + 1),
                     .webhook_configuration = flags.webhook_configuration,
-                    .secret_name = flags.secret};
+                    .secret_name = flags.secret,
+                    .lifetime = std::chrono::floor<std::chrono::seconds>(*lifetime)};
 }
 
 void add_flags(CLI::App& serve, Flags& flags) {
@@ -110,6 +120,10 @@ void add_flags(CLI::App& serve, Flags& flags) {
   serve.add_option("--webhook-configuration", flags.webhook_configuration,
                    "MutatingWebhookConfiguration whose caBundle is kept");
   serve.add_option("--secret", flags.secret, "Secret that keeps the self-signed certificate")
+      ->capture_default_str();
+  serve
+      .add_option("--certificate-lifetime", flags.lifetime,
+                  "Of the self-signed certificate; its CA lives 40 times as long")
       ->capture_default_str();
   serve.add_option("--kubeconfig", flags.kubeconfig, "Instead of the pod's service account");
   serve.add_option("--sweeper-user", flags.sweeper_user, "User whose writes are never changed")

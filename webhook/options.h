@@ -27,6 +27,7 @@ struct SelfSigned {
   std::string service_name;
   std::string webhook_configuration;
   std::string secret_name;
+  std::chrono::seconds lifetime = std::chrono::days{90};
 };
 
 struct Options {

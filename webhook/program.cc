@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <iostream>
@@ -119,8 +120,11 @@ CertificateSource start_keeper(const SelfSigned& options, net::ServerCertificate
   certs::KeeperOptions keeper_options{.secret_ns = options.service_namespace,
                                       .secret_name = options.secret_name,
                                       .webhook_configuration = options.webhook_configuration,
-                                      .policy = {},
+                                      .policy = certs::policy_for(options.lifetime),
                                       .seed = std::random_device{}()};
+  // Certificates of a few minutes need looks more often.
+  keeper_options.interval =
+      std::min<std::chrono::milliseconds>(keeper_options.interval, options.lifetime / 12);
   keeper_options.policy.dns_names =
       certs::service_dns_names(options.service_name, options.service_namespace);
   CertificateSource source;

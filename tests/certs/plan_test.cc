@@ -60,6 +60,8 @@ std::vector<Row> rows() {
   };
   const SecretContent stranger = fresh();
   const SecretContent reissued = *apply({.reissue = true}, second, policy(), kStart + days(2));
+  const SecretContent ahead = fresh(kStart + days(5000));
+  const SecretContent ahead_leaf = *apply({.reissue = true}, secret, policy(), kStart + days(100));
   Policy other_name = policy();
   other_name.dns_names = {"old.ns.svc"};
   const SecretContent wrong_name =
@@ -202,6 +204,28 @@ std::vector<Row> rows() {
        {.secret = stranger, .published = bundles(secret.ca_bundle), .loaded = secret.certificate},
        kStart + 2h,
        {.publish = true, .pending = true}},
+      {"a CA of a clock that is ahead, while what is served is good: give way",
+       {.secret = ahead,
+        .published = bundles(secret.ca_bundle + ahead.ca_bundle),
+        .loaded = secret.certificate},
+       kStart + 2h,
+       {}},
+      {"not where nothing is served",
+       {.secret = ahead, .published = bundles(secret.ca_bundle + ahead.ca_bundle), .loaded = ""},
+       kStart + 2h,
+       {.new_authority = true, .reissue = true}},
+      {"nor where it is not trusted",
+       {.secret = ahead, .published = bundles(ahead.ca_bundle), .loaded = secret.certificate},
+       kStart + 2h,
+       {.new_authority = true, .reissue = true}},
+      {"a certificate of a clock that is ahead: give way",
+       {.secret = ahead_leaf, .published = bundles(secret.ca_bundle), .loaded = secret.certificate},
+       kStart + 2h,
+       {}},
+      {"until what is served is due",
+       {.secret = ahead_leaf, .published = bundles(secret.ca_bundle), .loaded = secret.certificate},
+       kStart + days(61),
+       {.reissue = true}},
       {"what is loaded has expired: load at once",
        {.secret = *apply({.reissue = true}, secret, policy(), kStart + days(91)),
         .published = std::nullopt,
@@ -242,9 +266,40 @@ TEST(PlanTest, APublishedBundleHoldsTheSecretsCasAndTheOldOnes) {
   EXPECT_TRUE(chains_to(now.certificate, got.publish->at(0), kStart + 2h));
   EXPECT_EQ(got.publish->at(1), now.ca_bundle);  // already right: byte for byte the same
 
-  // After the old ones' time they go.
-  const Plan later = plan(observed, policy(), kStart + days(100));
-  EXPECT_EQ(parse_certificates(later.publish->at(0)).size(), 2U);
+  // After the old ones' time they go, once every replica has had time to load the Secret's.
+  observed.secret = *apply({.reissue = true}, now, policy(), kStart + days(80));
+  observed.covered_for = 59min;
+  const WallTime after = kStart + days(100);
+  EXPECT_EQ(parse_certificates(plan(observed, policy(), after).publish->at(0)).size(), 3U);
+  observed.covered_for = 1h;
+  EXPECT_EQ(parse_certificates(plan(observed, policy(), after).publish->at(0)).size(), 2U);
+}
+
+TEST(PlanTest, ARestoredSecretTakesNothingFromTheBundleThatIsServed) {
+  const SecretContent backup = *apply({.reissue = true}, fresh(), policy(), kStart + days(180));
+  const SecretContent served = fresh(kStart + days(100));
+  const WallTime now = kStart + days(185);
+  const std::optional bundles(std::vector{backup.ca_bundle + served.ca_bundle});
+  Observed observed{.secret = backup, .published = bundles, .loaded = served.certificate};
+  EXPECT_FALSE(plan(observed, policy(), now).publish);
+  observed.published = std::vector{served.ca_bundle};
+  const Plan got = plan(observed, policy(), now);
+  ASSERT_TRUE(got.publish);
+  EXPECT_TRUE(chains_to(served.certificate, got.publish->front(), now));
+  EXPECT_TRUE(chains_to(backup.certificate, got.publish->front(), now));
+  EXPECT_FALSE(got.load);
+}
+
+TEST(PlanTest, AClockThatIsFarAheadTakesNothingFromTheBundle) {
+  const SecretContent served = fresh();
+  const WallTime ahead = kStart + days(4000);
+  const SecretContent made =
+      *apply({.new_authority = true, .reissue = true}, served, policy(), ahead);
+  const Observed observed{
+      .secret = made, .published = std::vector{served.ca_bundle}, .loaded = served.certificate};
+  const Plan got = plan(observed, policy(), ahead);
+  ASSERT_TRUE(got.publish);
+  EXPECT_TRUE(chains_to(served.certificate, got.publish->front(), kStart));
 }
 
 // Runs a CA's whole life with two replicas that look in turn, often while something is going on:
@@ -301,6 +356,17 @@ TEST(PlanTest, ARotationNeverBreaksTrust) {
   EXPECT_GE(certificates, 4);
   EXPECT_EQ(dropped, 1U);
   EXPECT_LT(looks, 300);  // it does settle
+}
+
+TEST(PolicyTest, FollowsFromTheServingLife) {
+  for (const std::chrono::seconds life :
+       {std::chrono::seconds(2min), std::chrono::seconds(1h), std::chrono::seconds(days(365))}) {
+    Policy got = policy_for(life);
+    got.dns_names = {"web.ns.svc"};
+    EXPECT_TRUE(got.check()) << life.count();
+  }
+  EXPECT_EQ(policy_for(Policy().serving_validity).ca_validity, Policy().ca_validity);
+  EXPECT_EQ(policy_for(days(30)).backdate, 1h);
 }
 
 TEST(PolicyTest, RefusesTimesThatContradict) {

@@ -2,13 +2,13 @@
 
 import copy
 import json
-import pathlib
 import subprocess
 import time
 
 import pytest
 import yaml
 from harness import manifests, programs
+from harness.cluster import module
 from harness.kubectl import load
 from harness.processes import ROOT, wait_for
 from harness.rollouts import reasons
@@ -21,15 +21,6 @@ FLEET = "fleets.tests.tidemark.dev"
 KINDS = {"argoproj.io/v1alpha1/Rollout": {"template": "/spec/template"},
          "tests.tidemark.dev/v1/Fleet": {"template": "/spec/pods/template"},
          "tests.tidemark.dev/v1/Absent": {"template": "/spec/template"}}
-
-
-def module(name, path):
-    """The folder of a Go module that tests/cluster/tools/NAME requires, fetched at the first call."""
-    tools = ROOT / "tests/cluster/tools" / name
-    go = subprocess.run(["bash", "-c", f"source {ROOT}/tests/cluster/lib/common.sh; source {ROOT}/tests/cluster/lib/go.sh; find_go"],
-                        stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    done = subprocess.run([go, "mod", "download", "-json", path], cwd=tools, stdout=subprocess.PIPE, text=True, check=True)
-    return pathlib.Path(json.loads(done.stdout)["Dir"])
 
 
 def fleet_definition():

@@ -6,6 +6,8 @@ import pathlib
 import re
 import subprocess
 
+import yaml
+
 from tools import cache_dir
 
 
@@ -22,20 +24,53 @@ def generated(root, _files):
     return (done.stdout + done.stderr).strip().splitlines() or [f"deploy/generate --check exited {done.returncode}"]
 
 
-def schemas(root):
-    """kubeconform's schemas, made from the OpenAPI document that Kubernetes' own module ships."""
-    tools = root / "tests/cluster/tools/kubernetes"
-    version = re.search(r"k8s\.io/kubernetes (v\S+)", (tools / "go.mod").read_text()).group(1)
-    place = cache_dir() / "schemas" / version
-    if (place / "complete").exists():
-        return place
+def version_of(root, tools, module):
+    """The version that tests/cluster/tools/TOOLS requires of a Go module."""
+    text = (root / "tests/cluster/tools" / tools / "go.mod").read_text()
+    return re.search(rf"{re.escape(module)} (v\S+)", text).group(1)
+
+
+def module_dir(root, tools, module):
     go = subprocess.run(["bash", "-c", f"source {root}/tests/cluster/lib/common.sh; "
                          f"source {root}/tests/cluster/lib/go.sh; find_go"],
                         capture_output=True, text=True, check=True).stdout.strip()
-    module = json.loads(subprocess.run([go, "mod", "download", "-json", f"k8s.io/kubernetes@{version}"], cwd=tools,
-                                       capture_output=True, text=True, check=True).stdout)
-    swagger = json.loads((pathlib.Path(module["Dir"]) / "api/openapi-spec/swagger.json").read_text())
+    found = json.loads(subprocess.run([go, "mod", "download", "-json", module], cwd=root / "tests/cluster/tools" / tools,
+                                      capture_output=True, text=True, check=True).stdout)
+    return pathlib.Path(found["Dir"])
+
+
+def strict(schema):
+    """The same schema; a field that it does not name is a finding."""
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+        for part in schema.values():
+            strict(part)
+    return schema
+
+
+def custom_schemas(definitions):
+    """(file name, schema) of each version of the CustomResourceDefinitions in a folder."""
+    for file in sorted(definitions.glob("crd-*.yaml")):
+        spec = yaml.safe_load(file.read_text())["spec"]
+        for version in spec["versions"]:
+            schema = version["schema"]["openAPIV3Schema"]
+            schema["properties"]["metadata"] = {"type": "object", "additionalProperties": True}
+            name = f"{spec['names']['kind'].lower()}-{spec['group'].split('.')[0]}-{version['name']}.json"
+            yield name, strict(schema)
+
+
+def schemas(root):
+    """kubeconform's schemas, made from the OpenAPI document that Kubernetes' own module ships and cert-manager's definitions."""
+    kubernetes = ("kubernetes", "k8s.io/kubernetes")
+    cert_manager = ("cert-manager", "github.com/cert-manager/cert-manager")
+    place = cache_dir() / "schemas" / "-".join(version_of(root, *module) for module in (kubernetes, cert_manager))
+    if (place / "complete").exists():
+        return place
+    swagger = json.loads((module_dir(root, *kubernetes) / "api/openapi-spec/swagger.json").read_text())
     place.mkdir(parents=True, exist_ok=True)
+    for name, schema in custom_schemas(module_dir(root, *cert_manager) / "deploy/crds"):
+        (place / name).write_text(json.dumps(schema))
     definitions = swagger["definitions"]
     for name, definition in definitions.items():
         if "properties" in definition:

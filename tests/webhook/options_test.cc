@@ -62,6 +62,7 @@ TEST(Options, ReadsASelfSignedSetting) {
   EXPECT_EQ(self_signed.service_name, "svc");
   EXPECT_EQ(self_signed.webhook_configuration, "conf");
   EXPECT_EQ(self_signed.secret_name, "tidemark-webhook-tls");
+  EXPECT_EQ(self_signed.lifetime, std::chrono::days(90));
 }
 
 TEST(Options, NamesTheWrongFlagOrKey) {
@@ -86,6 +87,9 @@ TEST(Options, NamesTheWrongFlagOrKey) {
       {{"serve", "--self-signed", "--service", "noslash"}, "--service"},
       {{"serve", "--self-signed", "--service", "a/b/c"}, "--service"},
       {{"serve", "--self-signed", "--service", "a/b"}, "--webhook-configuration"},
+      {{"serve", "--self-signed", "--service", "a/b", "--webhook-configuration", "c",
+        "--certificate-lifetime", "119s"},
+       "--certificate-lifetime"},
       {{"serve", "--config", "/does/not/exist"}, "/does/not/exist"},
       {{"serve", "--config", unknown_key.c_str()}, "lissen"},
       {{"manifest", "--config", unknown_key.c_str()}, "lissen"},

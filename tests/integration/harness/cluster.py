@@ -1,6 +1,7 @@
 """A control plane of the test run's own: etcd, kube-apiserver, kube-controller-manager and a registry."""
 
 import base64
+import json
 import os
 import pathlib
 import re
@@ -19,6 +20,15 @@ SCRIPT = ROOT / "tests/cluster/cluster"
 def binary(name):
     done = subprocess.run([str(ROOT / "tests/cluster/binaries"), name], stdout=subprocess.PIPE, text=True, check=True)
     return pathlib.Path(done.stdout.strip().splitlines()[-1])
+
+
+def module(name, path):
+    """The folder of a Go module that tests/cluster/tools/NAME requires, fetched at the first call."""
+    tools = ROOT / "tests/cluster/tools" / name
+    go = subprocess.run(["bash", "-c", f"source {ROOT}/tests/cluster/lib/common.sh; source {ROOT}/tests/cluster/lib/go.sh; find_go"],
+                        stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    done = subprocess.run([go, "mod", "download", "-json", path], cwd=tools, stdout=subprocess.PIPE, text=True, check=True)
+    return pathlib.Path(json.loads(done.stdout)["Dir"])
 
 
 class Cluster:

@@ -1,5 +1,6 @@
 """Our programs as a test runs them: on the host, as the service accounts of the manifests and with no more rights."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -49,14 +50,22 @@ def route_service(cluster, endpoints):
                "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}
               for index, (address, port) in enumerate(endpoints)]
     cluster.kubectl.apply(slices)
+    kept = {f"endpointslice.discovery.k8s.io/{made['metadata']['name']}" for made in slices}
+    label = ("-n", NAMESPACE, "-l", "kubernetes.io/service-name=tidemark-webhook")
+    for surplus in set(cluster.kubectl("get", "endpointslices", *label, "-o", "name").split()) - kept:
+        cluster.kubectl("delete", surplus, "-n", NAMESPACE)
+
+
+SELF_SIGNED = ("--self-signed", "--service", f"{NAMESPACE}/tidemark-webhook", "--webhook-configuration", "tidemark-webhook")
 
 
 class Webhook:
-    def __init__(self, cluster, tmp, name="webhook", flags=(), **config):
+    def __init__(self, cluster, tmp, name="webhook", flags=(), certificate=SELF_SIGNED, env=None, **config):
         self.cluster = cluster
         self.port = free_port(cluster.host_address)
         self.ops_port = free_port()
-        self.tmp, self.name, self.flags, self.config = tmp, name, flags, config
+        self.tmp, self.name, self.flags, self.config = tmp, name, (*certificate, *flags), config
+        self.env = os.environ | (env or {})
         self.process = self._start(config)
 
     def _start(self, config):
@@ -64,8 +73,7 @@ class Webhook:
             WEBHOOK, "serve", "--config", write_config(self.tmp / f"{self.name}.yaml", self.cluster, **config),
             "--listen", f"{self.cluster.host_address}:{self.port}", "--ops-listen", f"127.0.0.1:{self.ops_port}",
             "--kubeconfig", self.cluster.kubeconfig_of("tidemark-webhook", NAMESPACE),
-            "--self-signed", "--service", f"{NAMESPACE}/tidemark-webhook",
-            "--webhook-configuration", "tidemark-webhook", *self.flags], self.tmp)
+            *self.flags], self.tmp, self.env)
 
     def restart(self, **config):
         """The same webhook with this added to its configuration. Its connections end with it: the API server keeps idle ones,
@@ -74,6 +82,16 @@ class Webhook:
         self.process.kill()
         self.process = self._start(self.config | config)
         return self.wait_ready()
+
+    @contextlib.contextmanager
+    def away(self):
+        """It does not run within the block, and serves the cluster again after it."""
+        self.process.kill()
+        try:
+            yield
+        finally:
+            self.process = self._start(self.config)
+            self.wait_ready().serve_cluster()
 
     def wait_ready(self):
         def ready():
