@@ -1,8 +1,12 @@
 #include "sweeper/commands.h"
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <ostream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "sweeper/guarded_patch.h"
 #include "workload/annotations.h"
@@ -27,6 +31,43 @@ Result<workload::Object> read_target(const SweepContext& context, const Target& 
   const auto text = context.api.get(path_of(target), Deadline::after(kListDeadline), stop);
   if (!text) return fail(text.error());
   return workload::parse_object(*text, *target.kind);
+}
+
+bool shares_reference(const Workload& workload, const Workload& other) {
+  return std::ranges::any_of(workload.slots, [&](const TrackedSlot& slot) {
+    return slot.reference && std::ranges::any_of(other.slots, [&](const TrackedSlot& of_other) {
+             return of_other.reference && of_other.reference->tagged() == slot.reference->tagged();
+           });
+  });
+}
+
+// As a sweep plans it: among all others, whose rollouts its budgets and waves are counted over.
+WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
+                            const Workload& target, const std::stop_token& stop) {
+  const SweepOptions wanted = sweep_options(options);
+  const WallTime now = context.clock.wall_now();
+  const auto all = collect(
+      context.api, wanted.kinds,
+      {.namespaces = options.config.sweeper.namespaces, .label_selector = {}, .field_selector = {}},
+      wanted.defaults, stop);
+  std::vector<Workload> asked{target};
+  if (all) {
+    std::ranges::copy_if(all->workloads, std::back_inserter(asked), [&](const Workload& other) {
+      return other.uid != target.uid && shares_reference(other, target);
+    });
+  }
+  const CheckResult checked = check(asked, context.resolver, context.api, wanted.check, stop);
+  if (all) {
+    auto plans = plan(all->workloads, checked.answers, now);
+    pace(plans, wanted.pace, now);
+    const auto found = std::ranges::find(plans, target.uid, &WorkloadPlan::uid);
+    if (found != plans.end() && all->listed_everything) return std::move(*found);
+  }
+  WorkloadPlan alone = plan_workload(target, checked.answers, now);
+  alone.problems.push_back(
+      "pacing is not considered: " +
+      (all ? std::string("it could not be read among all others") : all.error().message));
+  return alone;
 }
 
 // A person's order meets a controller's write only by chance; five times in a row is no chance.
@@ -123,10 +164,8 @@ int explain(const SweepContext& context, const Options& options, Streams streams
     streams.out << target.ns << " " << target.name << " is being deleted\n";
     return kExitOk;
   }
-  const CheckResult checked =
-      check({*tracked}, context.resolver, context.api, sweep_options(options).check, stop);
-  streams.out << print_explanation(
-      plan_workload(*tracked, checked.answers, context.clock.wall_now()), options.format);
+  streams.out << print_explanation(plan_among_all(context, options, *tracked, stop),
+                                   options.format);
   return kExitOk;
 }
 

@@ -213,7 +213,9 @@ class Reader {
     read_section(value,
                  {{"readSecrets", [&](const YamlValue& v) { config_.read_secrets = v.flag(); }},
                   {"dockerConfigFile", [&](const YamlValue& v) {
-                     config_.registries.docker_config_file = (folder_ / v.text()).string();
+                     const std::string file = v.text();
+                     config_.registries.docker_config_file =
+                         file.empty() ? "" : (folder_ / file).string();
                    }}});
   }
 

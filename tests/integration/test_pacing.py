@@ -81,6 +81,10 @@ def test_one_goes_first_then_a_tenth_then_the_rest(kubectl, ns, registry, pacer)
     assert all(waiting[name] == ("paced", f"it waits for {ns} deployment/{min(first)}")
                for name in fleet.names if name not in first), waiting
 
+    last = max(set(fleet.names) - first)
+    told = pacer.order("explain", f"deployment/{last}", "-n", ns)
+    assert "paced" in told and min(first) in told, told
+
     fleet.make_available(first)
     pacer.once("-n", ns)
     second = fleet.rolled()

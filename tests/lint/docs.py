@@ -1,6 +1,8 @@
-"""Every path that a document names exists."""
+"""What the documents say: every path that one names exists, and the configuration that one shows is taken."""
 
 import re
+import subprocess
+import tempfile
 
 CODE = re.compile(r"`([^`\n]+)`|\]\(([^)#\s]+)(?:#[^)]*)?\)")
 # A path of ours: begins with a name of the tree's top, or with ./ or ../
@@ -38,3 +40,17 @@ def paths(root, files):
                 if not any((place / text).exists() for place in places):
                     findings.append(f"{document.relative_to(root)}:{number}: {text} does not exist")
     return findings
+
+
+def configuration(root, _files):
+    """The configuration that deploy/README.md shows is one that the programs take."""
+    shown = re.search(r"```yaml\n(logLevel:.*?)```", (root / "deploy/README.md").read_text(), re.DOTALL)
+    if not shown:
+        return ["deploy/README.md: shows no configuration"]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        # But for the one file that it names.
+        file.write(re.sub(r"\n *caFile:.*", "", shown.group(1)))
+        file.flush()
+        run = subprocess.run([root / "build/webhook/tidemark-webhook", "check-config", file.name],
+                             capture_output=True, text=True)
+    return [] if run.returncode == 0 else [f"deploy/README.md: {run.stdout}{run.stderr}"]

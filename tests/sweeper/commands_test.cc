@@ -119,6 +119,32 @@ TEST(Explain, TellsWhy) {
   EXPECT_TRUE(cluster.api.calls("patch").empty());
 }
 
+TEST(Explain, TellsWhatAPacedRollWaitsFor) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.put({.name = "first", .containers = {{.stamp = stamp_text(kImage, 'a')}}});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  Options options = for_web();
+  options.target.name = "first";
+  cluster.options.pace.waves = true;
+  ASSERT_EQ(cluster.sweep()->rolls.size(), 1U);
+  const bool first_was_web = cluster.stamp({}) == stamp_text(kImage, 'b');
+  options.target.name = first_was_web ? "first" : "web";
+  const std::string waits_for = first_was_web ? "web" : "first";
+  EXPECT_NE(call(explain, cluster, options)
+                .out.find("paced (it waits for team-a deployment/" + waits_for + ")"),
+            std::string::npos);
+
+  // Who may not list cannot know what goes before.
+  cluster.api.before([](const auto& asked) -> std::optional<Error> {
+    if (asked.verb != "list") return std::nullopt;
+    return Error{.kind = ErrorKind::kForbidden, .message = "may not list"};
+  });
+  const std::string alone = call(explain, cluster, options).out;
+  EXPECT_NE(alone.find("verdict:  roll"), std::string::npos) << alone;
+  EXPECT_NE(alone.find("pacing is not considered: "), std::string::npos) << alone;
+}
+
 TEST(Explain, AMissingWorkloadIsAnError) {
   Cluster cluster;
   const Printed printed = call(explain, cluster, for_web());
