@@ -50,8 +50,10 @@ std::optional<Ruling> rollout_in_the_way(const Workload& workload, WallTime now)
   if (workload.paused) return Ruling{Verdict::kPaused, "its rollout is paused"};
   if (workload.on_delete) return Ruling{Verdict::kOnDelete, "updateStrategy is OnDelete"};
   if (workload.partitioned) return Ruling{Verdict::kPartitioned, "its rollout has a partition"};
-  if (!workload.settings.window.empty()) {
-    return Ruling{Verdict::kWindow, "tidemark.dev/window is not supported yet"};
+  if (const auto& windows = workload.settings.windows; windows && !windows->open(now)) {
+    const auto next = windows->next_opening(now);
+    return Ruling{Verdict::kWindow, next ? "tidemark.dev/window opens at " + to_rfc3339(*next)
+                                         : std::string("tidemark.dev/window never opens")};
   }
   // RFC 3339 times in UTC of one precision compare as text.
   if (workload.settings.cooldown.count() > 0 &&

@@ -34,7 +34,7 @@ enum class Verdict {
   kPartitioned,  // StatefulSet with a partition above 0
   kPaced,        // budgets and waves (pace.h)
   kCooldown,     // rolled too short a time ago
-  kWindow,       // tidemark.dev/window is set; windows are not built yet, so it stays closed
+  kWindow,       // tidemark.dev/window is closed
   // Nothing known to have moved:
   kUnresolved,  // the registry gave no answer
   kNoStamp,

@@ -105,6 +105,17 @@ class Lookup {
     return fallback;
   }
 
+  std::optional<Windows> windows(const std::optional<Windows>& fallback) const {
+    const std::size_t before = problems_.size();
+    auto found =
+        first(kWindowKey, fallback, [](std::string_view text) -> Result<std::optional<Windows>> {
+          auto parsed = Windows::parse(text);
+          if (!parsed) return fail(parsed.error());
+          return std::optional<Windows>(std::move(*parsed));
+        });
+    return problems_.size() == before ? std::move(found) : Windows();
+  }
+
   // Every level's own order, with what stands beside it there.
   std::vector<HoldOrder> holds() const {
     std::vector<HoldOrder> orders;
@@ -137,8 +148,6 @@ class Lookup {
   std::array<Level, 4> levels_;
   std::vector<std::string>& problems_;
 };
-
-Result<std::string> parse_window(std::string_view text) { return std::string(trimmed(text)); }
 
 Result<std::chrono::seconds> parse_cooldown(std::string_view text) {
   const auto duration = parse_duration(trimmed(text));
@@ -252,7 +261,7 @@ EffectiveSettings effective_settings(const Metadata& own, std::span<const std::s
                   .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
                   .holds = lookup.holds(),
                   .cooldown = lookup.first(kCooldownKey, defaults.cooldown, parse_cooldown),
-                  .window = lookup.first(kWindowKey, defaults.window, parse_window),
+                  .windows = lookup.windows(defaults.windows),
                   .ignored_containers = lookup.first(
                       kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
   tell_unknown_slots(slots, out);

@@ -4,8 +4,8 @@
 // namespace annotation, namespace label, the program's default; hold on any level holds, with the
 // reason and the end that are given beside it.
 // Thread-safety: values. Errors: an unknown value is not applied but told in `problems` (warnings
-// at admission, `explain` at the sweeper): the next level decides. A problem of the namespace's
-// begins with "namespace: ".
+// at admission, `explain` at the sweeper): the next level decides, but for a window, which is
+// closed then. A problem of the namespace's begins with "namespace: ".
 #pragma once
 
 #include <chrono>
@@ -20,6 +20,7 @@
 #include "base/result.h"
 #include "workload/annotations.h"
 #include "workload/object.h"
+#include "workload/window.h"
 
 namespace tidemark::workload {
 
@@ -56,7 +57,7 @@ struct Settings {
   bool stamp = true;
   std::vector<HoldOrder> holds{};  // of the workload before those of its namespace
   std::chrono::seconds cooldown{0};
-  std::string window{};                        // read by the planner
+  std::optional<Windows> windows{};            // nullopt: at any time
   std::set<std::string> ignored_containers{};  // neither stamped nor swept
 
   // The first order that covers the slot now; nullptr: none.

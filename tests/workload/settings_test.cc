@@ -38,7 +38,7 @@ TEST(Settings, ReadsEveryKey) {
                 {"tidemark.dev/stamp", "off"},
                 {"tidemark.dev/hold", "true"},
                 {"tidemark.dev/cooldown", "1h30m"},
-                {"tidemark.dev/window", " Mon-Fri 09:00-17:00 "},
+                {"tidemark.dev/window", " 0 22 * * mon-fri 6h "},
                 {"tidemark.dev/ignore-containers", "istio-proxy, linkerd-proxy,"}}),
       {}, {});
   EXPECT_TRUE(effective.problems.empty());
@@ -47,7 +47,7 @@ TEST(Settings, ReadsEveryKey) {
   EXPECT_FALSE(effective.settings.stamp);
   ASSERT_EQ(effective.settings.holds.size(), 1U);
   EXPECT_EQ(effective.settings.cooldown, std::chrono::minutes(90));
-  EXPECT_EQ(effective.settings.window, "Mon-Fri 09:00-17:00");
+  EXPECT_EQ(effective.settings.windows, Windows::parse("0 22 * * 1-5 6h").value());
   EXPECT_EQ(effective.settings.ignored_containers,
             (std::set<std::string>{"istio-proxy", "linkerd-proxy"}));
 }
@@ -57,14 +57,14 @@ TEST(Settings, KeepsTheDefaults) {
                           .mode = StampMode::kPin,
                           .stamp = false,
                           .cooldown = std::chrono::seconds(5),
-                          .window = "w",
+                          .windows = Windows::parse("0 0 * * * 1h").value(),
                           .ignored_containers = {"x"}};
   const Settings kept = effective_settings(workload({}), {}, defaults).settings;
   EXPECT_EQ(kept.sweep, SweepMode::kRoll);
   EXPECT_EQ(kept.mode, StampMode::kPin);
   EXPECT_FALSE(kept.stamp);
   EXPECT_EQ(kept.cooldown, std::chrono::seconds(5));
-  EXPECT_EQ(kept.window, "w");
+  EXPECT_EQ(kept.windows, defaults.windows);
   EXPECT_EQ(kept.ignored_containers, std::set<std::string>{"x"});
   // A workload may say "none" where the default names some.
   EXPECT_TRUE(effective_settings(workload({{"tidemark.dev/ignore-containers", ""}}), {}, defaults)
@@ -117,6 +117,14 @@ TEST(Settings, AHoldWhoseEndCannotBeReadHolds) {
   EXPECT_EQ(effective.problems,
             std::vector<std::string>{"namespace: tidemark.dev/hold-until: \"Friday\" is not a time "
                                      "(2026-12-01T06:00:00Z)"});
+}
+
+TEST(Settings, AWindowThatCannotBeReadNeverOpens) {
+  const auto effective = effective_settings(workload({{"tidemark.dev/window", "at night"}}),
+                                            {{{"tidemark.dev/window", "* * * * * 1h"}}, {}}, {});
+  EXPECT_EQ(effective.settings.windows, Windows());
+  ASSERT_EQ(effective.problems.size(), 1U);
+  EXPECT_TRUE(effective.problems[0].starts_with("tidemark.dev/window: a window is "));
 }
 
 TEST(Settings, TellsAHoldOfNothing) {

@@ -1,0 +1,52 @@
+// Cron: the times that a cron expression names.
+//
+// Purpose: one reader for maintenance windows and schedules: five fields (minute, hour, day of the
+// month, month, day of the week), or six with the second in front. Lists, ranges, steps and English
+// names; where both kinds of day are restricted either of them is enough, as crontab(5) has it.
+// Thread-safety: a value. Units: times are read in the zone of `offset`, given and returned as UTC.
+// Errors: kInvalid naming the field. Source: crontab(5) of Debian's cron.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace tidemark {
+
+class Cron {
+ public:
+  static Result<Cron> parse(std::string_view text, std::chrono::minutes offset = {});
+
+  // The first of its times that is later than `time`; nullopt where there is none in eight years
+  // (the 30th of February; a 29th of it is at most eight years away).
+  std::optional<WallTime> next_after(WallTime time) const;
+  // The last of its times that is not later than `time`, and not earlier than `reach` before it.
+  std::optional<WallTime> last_within(WallTime time, std::chrono::seconds reach) const;
+
+  friend bool operator==(const Cron&, const Cron&) = default;
+
+ private:
+  Cron() = default;
+  bool matches_day(std::chrono::sys_days day) const;
+  bool matches_second(std::chrono::seconds of_day) const;
+  // Within the day, at or after `from`, or at or before `to`.
+  std::optional<std::chrono::seconds> first_in_day(std::chrono::seconds from) const;
+  std::optional<std::chrono::seconds> last_in_day(std::chrono::seconds to) const;
+
+  std::uint64_t seconds_ = 1;  // a bit for each value
+  std::uint64_t minutes_ = 0;
+  std::uint64_t hours_ = 0;
+  std::uint64_t days_ = 0;
+  std::uint64_t months_ = 0;
+  std::uint64_t weekdays_ = 0;
+  bool any_day_ = false;  // "*" in that field
+  bool any_weekday_ = false;
+  std::chrono::minutes offset_{0};
+};
+
+}  // namespace tidemark
