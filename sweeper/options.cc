@@ -28,6 +28,7 @@ struct Flags {
   std::string label_selector;
   std::string field_selector;
   std::string interval;
+  std::string schedule;
   std::string ops_listen;
   std::string output = "table";
   std::string target;
@@ -96,6 +97,11 @@ Commands declare(CLI::App& app, Flags& flags) {
   commands.run = app.add_subcommand("run", "sweep at an interval until stopped");
   add_selection(*commands.run, flags);
   commands.run->add_option("--interval", flags.interval, "time between sweeps, such as 60s");
+  commands.run
+      ->add_option("--schedule", flags.schedule,
+                   "when to sweep instead: cron, with seconds in front if there are six fields, "
+                   "such as \"0 */5 * * * *\"")
+      ->excludes("--interval");
   commands.run->add_option("--ops-listen", flags.ops_listen,
                            "address of /healthz, /readyz and /metrics");
   auto* elect = commands.run->add_flag("--leader-elect", flags.leader_elect,
@@ -158,6 +164,12 @@ Status merge_config(const Flags& flags, const config::Environment& environment, 
     const auto interval = workload::parse_duration(flags.interval);
     if (!interval) return fail(within("--interval", interval.error()));
     out.config.sweeper.interval = *interval;
+  }
+  if (!flags.interval.empty()) out.config.sweeper.schedule.reset();
+  if (!flags.schedule.empty()) {
+    const auto schedule = Cron::parse(flags.schedule);
+    if (!schedule) return fail(within("--schedule", schedule.error()));
+    out.config.sweeper.schedule = *schedule;
   }
   if (out.config.sweeper.interval < kMinInterval) {
     return fail(ErrorKind::kInvalid, "--interval: at least 1s");

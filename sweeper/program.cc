@@ -118,8 +118,9 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
                     const std::stop_token& stop) {
   RunOptions run_options{.sweep = sweep_options(options),
                          .interval = options.config.sweeper.interval,
+                         .schedule = options.config.sweeper.schedule,
                          .seed = std::random_device{}()};
-  Readiness readiness(context.clock, readiness_patience(run_options));
+  Readiness readiness(context.clock, readiness_patience(run_options, context.clock.wall_now()));
   auto ops = net::Server::start(
       {.listen = options.config.ops_listen,
        .max_body_bytes = kMaxOpsBodyBytes,

@@ -9,10 +9,23 @@ namespace {
 
 // Sweepers of many clusters that were started together do not ask a registry together.
 constexpr double kJitter = 0.1;
+// Of a schedule whose time never comes: the 30th of February.
+constexpr std::chrono::hours kMaxWait{24};
 
 std::chrono::milliseconds jittered(std::chrono::milliseconds interval, std::mt19937_64& random) {
   std::uniform_real_distribution<double> factor(1.0 - kJitter, 1.0 + kJitter);
   return std::chrono::duration_cast<std::chrono::milliseconds>(interval * factor(random));
+}
+
+// Enough to see a night and a weekend go by in a schedule of every few minutes.
+constexpr int kTimesToCome = 5'000;
+
+// Those who name a time want that one; an interval is jittered.
+std::chrono::milliseconds time_to_next(const RunOptions& options, WallTime now,
+                                       std::mt19937_64& random) {
+  if (!options.schedule) return jittered(options.interval, random);
+  const auto next = options.schedule->next_after(now);
+  return next ? std::chrono::ceil<std::chrono::milliseconds>(*next - now) : kMaxWait;
 }
 
 // Waits for the next sweep. What the last one paced goes on meanwhile, as long as there is
@@ -60,17 +73,27 @@ std::optional<std::string> Readiness::problem() const {
   return cause_;
 }
 
-std::chrono::milliseconds readiness_patience(const RunOptions& options) {
-  return 3 * options.interval + options.sweep.check.whole;
+std::chrono::milliseconds readiness_patience(const RunOptions& options, WallTime now) {
+  auto longest = options.interval;
+  for (int i = 0; options.schedule && i < kTimesToCome; ++i) {
+    const auto next = options.schedule->next_after(now);
+    if (!next) break;
+    longest = std::max(longest, std::chrono::ceil<std::chrono::milliseconds>(*next - now));
+    now = *next;
+  }
+  return 3 * longest + options.sweep.check.whole;
 }
 
 void run_sweeps(const SweepContext& context, const RunOptions& options, const Source& source,
                 Readiness& readiness, const Pause& pause, std::stop_token stop) {
   std::mt19937_64 random(options.seed);
   RetrySchedule backoff(options.backoff, options.seed);
+  if (options.schedule && !pause(time_to_next(options, context.clock.wall_now(), random), stop)) {
+    return;
+  }
   while (!stop.stop_requested()) {
     auto report = sweep(context, options.sweep, source, stop);
-    auto wait = jittered(options.interval, random);
+    auto wait = time_to_next(options, context.clock.wall_now(), random);
     if (!report) {
       if (stop.stop_requested()) return;
       context.log.error("sweep failed", {{"cause", report.error().message}});

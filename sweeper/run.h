@@ -1,8 +1,8 @@
 // run: the daemon. Sweeps one after the other, never two at once, until it is told to stop.
 //
-// Purpose: interval with jitter, backoff after a sweep that could not be made, and readiness.
-// Thread-safety: Readiness from any thread; run_sweeps blocks its caller.
-// Errors: none: a sweep that fails is a log line, a metric and a retry.
+// Purpose: interval with jitter, or a schedule, backoff after a sweep that could not be made, and
+// readiness. Thread-safety: Readiness from any thread; run_sweeps blocks its caller. Errors: none:
+// a sweep that fails is a log line, a metric and a retry.
 #pragma once
 
 #include <chrono>
@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/cron.h"
 #include "base/retry.h"
 #include "sweeper/sweep.h"
 
@@ -46,6 +47,7 @@ class Readiness {
 struct RunOptions {
   SweepOptions sweep;
   std::chrono::milliseconds interval{60'000};
+  std::optional<Cron> schedule{};  // instead of the interval
   RetrySchedule::Options backoff{std::chrono::milliseconds{1'000},
                                  std::chrono::milliseconds{60'000}, 2.0};
   // Paced rolls go on between two sweeps: how often it is looked whether the ones before are done.
@@ -53,8 +55,9 @@ struct RunOptions {
   std::uint64_t seed = 0;  // of the jitter; programs take it from std::random_device
 };
 
-// A readiness that outlives three intervals and one sweep that took all the time it may take.
-std::chrono::milliseconds readiness_patience(const RunOptions& options);
+// A readiness that outlives three intervals (of a schedule: three of its longest, of those to come)
+// and one sweep that took all the time it may take.
+std::chrono::milliseconds readiness_patience(const RunOptions& options, WallTime now);
 
 // Returns when `stop` is requested; a sweep under way ends early, between two of its requests.
 // `pause` sleeps (base/shutdown.h's sleep_for; tests look at what it is asked for).

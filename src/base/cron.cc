@@ -8,6 +8,8 @@
 #include <system_error>
 #include <vector>
 
+#include "base/text.h"
+
 namespace tidemark {
 namespace {
 
@@ -108,19 +110,50 @@ bool has(std::uint64_t bits, unsigned value) { return ((bits >> value) & 1U) != 
 std::vector<std::string_view> words(std::string_view text) {
   std::vector<std::string_view> out;
   while (true) {
-    const std::size_t begin = text.find_first_not_of(" \t\n");
-    if (begin == std::string_view::npos) return out;
-    text.remove_prefix(begin);
-    const std::size_t end = std::min(text.find_first_of(" \t\n"), text.size());
-    out.push_back(text.substr(0, end));
-    text.remove_prefix(end);
+    const std::string_view word = take_word(text);
+    if (word.empty()) return out;
+    out.push_back(word);
   }
+}
+
+// "UTC", "Z", "+02:00"
+Result<minutes> parse_offset(std::string_view text) {
+  if (text == "UTC" || text == "Z") return minutes{0};
+  const auto number = [&](std::size_t at) {
+    int value = -1;
+    const char* const end = text.data() + at + 2;
+    const auto parsed = std::from_chars(text.data() + at, end, value);
+    return parsed.ec == std::errc() && parsed.ptr == end ? value : -1;
+  };
+  const bool shaped = text.size() == 6 && (text[0] == '+' || text[0] == '-') && text[3] == ':';
+  const int whole_hours = shaped ? number(1) : -1;
+  const int rest = shaped ? number(4) : -1;
+  if (whole_hours < 0 || whole_hours > 14 || rest < 0 || rest > 59) {
+    return fail(ErrorKind::kInvalid, "\"" + std::string(text.substr(0, 40)) +
+                                         "\" is no offset from UTC, such as +02:00");
+  }
+  const minutes offset{whole_hours * 60 + rest};
+  return text[0] == '-' ? -offset : offset;
+}
+
+// Whatever begins a zone and no field: names of zones are refused by their own name.
+bool is_zone(std::string_view word) {
+  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
+  return word.starts_with('+') || word.starts_with('-') || word == "UTC" || word == "Z" ||
+         (word.find('/') != std::string_view::npos && letter(word.front()));
 }
 
 }  // namespace
 
-Result<Cron> Cron::parse(std::string_view text, minutes offset) {
+Result<Cron> Cron::parse(std::string_view text) {
   std::vector<std::string_view> fields = words(text);
+  minutes offset{0};
+  if (fields.size() > 5 && is_zone(fields.back())) {
+    const auto parsed = parse_offset(fields.back());
+    if (!parsed) return fail(parsed.error());
+    offset = *parsed;
+    fields.pop_back();
+  }
   if (fields.size() != 5 && fields.size() != 6) {
     return fail(ErrorKind::kInvalid,
                 "a cron expression has five fields (minute hour day month weekday), or six with "

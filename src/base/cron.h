@@ -2,8 +2,9 @@
 //
 // Purpose: one reader for maintenance windows and schedules: five fields (minute, hour, day of the
 // month, month, day of the week), or six with the second in front. Lists, ranges, steps and English
-// names; where both kinds of day are restricted either of them is enough, as crontab(5) has it.
-// Thread-safety: a value. Units: times are read in the zone of `offset`, given and returned as UTC.
+// names; where both kinds of day are restricted either of them is enough, as crontab(5) has it. An
+// offset from UTC may follow: "0 22 * * mon-fri +02:00".
+// Thread-safety: a value. Units: times are given and returned as UTC.
 // Errors: kInvalid naming the field. Source: crontab(5) of Debian's cron.
 #pragma once
 
@@ -20,7 +21,7 @@ namespace tidemark {
 
 class Cron {
  public:
-  static Result<Cron> parse(std::string_view text, std::chrono::minutes offset = {});
+  static Result<Cron> parse(std::string_view text);
 
   // The first of its times that is later than `time`; nullopt where there is none in eight years
   // (the 30th of February; a 29th of it is at most eight years away).

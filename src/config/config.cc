@@ -167,6 +167,7 @@ class Reader {
         value,
         {{"interval",
           [&](const YamlValue& v) { s.interval = v.duration(kMinInterval, kMaxInterval); }},
+         {"schedule", [&](const YamlValue& v) { s.schedule = v.parsed(Cron::parse); }},
          {"namespaces", [&](const YamlValue& v) { s.namespaces = namespaces(v); }},
          {"checkConcurrency",
           [&](const YamlValue& v) { s.check_concurrency = v.number(1, kMaxConcurrency); }},

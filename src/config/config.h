@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cron.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "registry/options.h"
@@ -34,6 +35,7 @@ struct WebhookConfig {
 
 struct SweeperConfig {
   std::chrono::milliseconds interval{60'000};
+  std::optional<Cron> schedule;         // instead of the interval
   std::vector<std::string> namespaces;  // empty: all
   std::size_t check_concurrency = 16;   // registry requests under way at once
   std::size_t max_rollouts = 20;        // under way at once: in all, of a namespace, of an image

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "workload/duration.h"
 
 namespace tidemark::workload {
@@ -46,12 +47,6 @@ Result<T> choose(std::string_view value, std::span<const Named<T>> choices) {
     known.append(known.empty() ? "" : ", ").append(choice.name);
   }
   return fail(ErrorKind::kInvalid, unknown_value(value) + " (" + known + ")");
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
 }
 
 // "true", "false" (nullopt), or the slots that are held.

@@ -105,6 +105,7 @@ credentials:
   dockerConfigFile: /etc/tidemark-pull/.dockerconfigjson
 sweeper:
   interval: 1m30s
+  schedule: 30 */5 * * * * +02:00
   namespaces: [team-a, team-b]
   checkConcurrency: 4
   maxRollouts: 5
@@ -153,6 +154,7 @@ registries:
   EXPECT_EQ(config.registries.docker_config_file, "/etc/tidemark-pull/.dockerconfigjson");
   EXPECT_EQ(config.sweeper.interval, milliseconds(90'000));
   EXPECT_EQ(config.sweeper.namespaces, (std::vector<std::string>{"team-a", "team-b"}));
+  EXPECT_EQ(config.sweeper.schedule, Cron::parse("30 */5 * * * * +02:00").value());
   EXPECT_EQ(config.sweeper.check_concurrency, 4U);
   EXPECT_EQ(config.sweeper.max_rollouts, 5U);
   EXPECT_EQ(config.sweeper.max_rollouts_per_namespace, 3U);

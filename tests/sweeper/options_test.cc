@@ -32,6 +32,8 @@ TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
       {{"run", "--intervall", "5s"}, "--intervall"},
       {{"run", "--interval", "5 parsecs"}, "--interval"},
       {{"run", "--interval", "10ms"}, "--interval"},
+      {{"run", "--schedule", "every day"}, "--schedule"},
+      {{"run", "--schedule", "* * * * *", "--interval", "5s"}, "--interval"},
       {{"once", "-o", "xml"}, "xml"},
       {{"once", "-A", "-n", "team-a"}, "--all-namespaces"},
       {{"--log-level", "loud", "run"}, "--log-level"},

@@ -40,6 +40,32 @@ TEST(Run, SweepsAtTheIntervalWithJitter) {
   EXPECT_NE(waited[0], waited[1]);
 }
 
+TEST(Run, SweepsWhenTheScheduleSaysSo) {
+  Cluster cluster;  // at midnight
+  Readiness readiness(cluster.clock, milliseconds{180'000});
+  std::vector<milliseconds> waited;
+  std::vector<std::size_t> listed;
+  RunOptions options{.sweep = cluster.options, .seed = 7};
+  options.schedule = Cron::parse("30 */10 * * * *").value();
+  run_sweeps(cluster.context(), options, cluster.source(), readiness,
+             [&](milliseconds pause, const std::stop_token&) {
+               waited.push_back(pause);
+               listed.push_back(cluster.api.calls("list").size());
+               cluster.clock.advance(pause);
+               return waited.size() < 3;
+             },
+             {});
+  EXPECT_EQ(waited, (std::vector<milliseconds>{std::chrono::seconds{30}, std::chrono::minutes{10},
+                                               std::chrono::minutes{10}}));
+  EXPECT_EQ(listed.front(), 0U) << "it waits for its first time, too";
+  EXPECT_EQ(readiness_patience(options, cluster.clock.wall_now()),
+            3 * std::chrono::minutes{10} + options.sweep.check.whole);
+  options.schedule = Cron::parse("0 8-17 * * mon-fri").value();
+  EXPECT_EQ(readiness_patience(options, cluster.clock.wall_now()),
+            3 * std::chrono::hours{63} + options.sweep.check.whole)
+      << "the weekend";
+}
+
 TEST(Run, BacksOffWhereASweepCannotBeMade) {
   Cluster cluster;
   cluster.api.before([](const auto&) { return std::optional<Error>(unavailable()); });
