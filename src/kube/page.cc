@@ -22,8 +22,9 @@ std::string text_of(ondemand::value value) {
   return std::string(std::string_view(value.get_string()));
 }
 
+// simdjson's span of an object lasts until the next token: blanks, and whatever else is no token.
 std::string_view trimmed(std::string_view raw) {
-  const auto end = raw.find_last_not_of(" \t\r\n");
+  const auto end = raw.rfind('}');
   return end == std::string_view::npos ? std::string_view() : raw.substr(0, end + 1);
 }
 
@@ -56,8 +57,9 @@ Result<PageInfo> PageReader::read_page(std::string& body, const Api::ItemSink& i
         if (field.value().is_null()) continue;  // an empty list of some aggregated servers
         for (ondemand::value element : field.value().get_array()) {
           ondemand::object object = element.get_object();
-          const std::string_view raw = object.raw_json();
-          if (Status status = item(trimmed(raw)); !status) return fail(std::move(status.error()));
+          const std::string_view text = trimmed(object.raw_json());
+          if (text.empty()) return fail(ErrorKind::kInvalid, "list page: an item has no end");
+          if (Status status = item(text); !status) return fail(std::move(status.error()));
           ++page.items;
         }
       }

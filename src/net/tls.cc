@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include <climits>
 #include <ctime>
@@ -218,6 +219,8 @@ Result<std::shared_ptr<ssl_ctx_st>> make_client_context(const TrustOptions& opti
     if (!roots) return fail(roots.error());
     X509_STORE* store = SSL_CTX_get_cert_store(raw);
     for (const X509Ptr& root : *roots) {
+      // Decodes its extensions now; else the first connections would, each waiting for the others.
+      (void)X509_check_purpose(root.get(), -1, 0);
       if (X509_STORE_add_cert(store, root.get()) != 1) return openssl_failure("CA certificate");
     }
   }

@@ -23,7 +23,12 @@ Result<Windows::Window> Windows::parse_one(std::string_view text) {
                 "a window is a cron expression of five fields and a length of up to 168h, such as "
                 "\"0 22 * * mon-fri 6h\"");
   }
-  const auto opens = Cron::parse(cron.append(rest));  // an offset is left
+  rest = trimmed(rest);
+  // An offset may be left; a sixth field would make the first one a second.
+  if (!rest.empty() && rest.find_first_of("0123456789*") == 0) {
+    return fail(ErrorKind::kInvalid, "\"" + std::string(rest.substr(0, 40)) + "\" is too much");
+  }
+  const auto opens = Cron::parse(cron.append(rest));
   if (!opens) return fail(opens.error());
   return Window{.opens = *opens,
                 .length = std::chrono::duration_cast<std::chrono::seconds>(*length)};

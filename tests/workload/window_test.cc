@@ -38,7 +38,8 @@ TEST(Windows, TellWhatCannotBeRead) {
   for (const char* bad :
        {"", "always", "0 22 * * *", "0 22 * * * 6", "0 22 * * * 0h", "0 22 * * * 169h",
         "0 22 * * * -1h", "0 25 * * * 6h", "0 22 * * * 6h Europe/Berlin", "0 22 * * * 6h +2:00",
-        "0 22 * * * 6h +15:00", "0 22 * * * 6h UTC more", "0 22 * * * 6h;", "; 0 22 * * * 6h"}) {
+        "0 22 * * * 6h +15:00", "0 22 * * * 6h UTC more", "0 22 * * * 6h 3", "0 22 * * * 6h *",
+        "0 22 * * * 6h;", "; 0 22 * * * 6h"}) {
     const auto parsed = Windows::parse(bad);
     EXPECT_FALSE(parsed) << bad;
   }
