@@ -54,7 +54,7 @@ void run(benchmark::State& state, const std::string& review) {
   for (auto _ : state) {
     const auto decoded = webhook::decode_review(review, {});
     if (!decoded) return state.SkipWithError(decoded.error().message.c_str());
-    const auto assessment = webhook::assess(*decoded, {}, {});
+    const auto assessment = webhook::assess(*decoded, {}, {}, WallTime{});
     if (!assessment) return state.SkipWithError(assessment.error().message.c_str());
     benchmark::DoNotOptimize(assessment->edited);
   }
@@ -101,7 +101,7 @@ void WarmAdmission(benchmark::State& state) {
   webhook::TemplateSchemas schemas(nullptr, clock, metrics, Logger::none());
   WorkerPool pool(1, 1);
   webhook::Admitter admitter({}, {.resolver = resolver, .secrets = secrets, .pool = pool},
-                             namespaces, schemas, clock, metrics, Logger::none());
+                             namespaces, schemas, nullptr, clock, metrics, Logger::none());
   for (auto _ : state) {
     const auto answer = admitter.admit(review);
     if (!answer) return state.SkipWithError(answer.error().message.c_str());
