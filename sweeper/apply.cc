@@ -28,11 +28,6 @@ bool carries(const workload::PodTemplate& pod_template, const WorkloadPlan& want
   });
 }
 
-std::string path_of(const WorkloadPlan& planned) {
-  return kube::resource_path(planned.kind->api_version(), planned.kind->plural, planned.ns,
-                             planned.name);
-}
-
 Status release_object(const std::string& path, const workload::Object& object, kube::Api& api,
                       const ApplyOptions& options, const std::stop_token& stop) {
   const auto patch = make_release_patch(object);
@@ -66,7 +61,7 @@ class Roll {
         clock_(clock),
         options_(options),
         stop_(stop),
-        path_(path_of(planned)),
+        path_(object_path(*planned.kind, planned.ns, planned.name)),
         plan_(planned) {}
 
   // Nullopt: worth another try, with the reason in last_error().
@@ -89,7 +84,7 @@ class Roll {
 
   const Error& last_error() const { return last_error_; }
   RollOutcome give_up(Error error) {
-    return {.kind = Kind::kFailed, .plan = plan_, .error = std::move(error), .released = {}};
+    return {.kind = Kind::kFailed, .plan = plan_, .error = std::move(error)};
   }
 
  private:
@@ -115,9 +110,7 @@ class Roll {
     if (error.retryable()) return std::nullopt;
     return give_up(error);
   }
-  RollOutcome outcome(Kind kind) {
-    return {.kind = kind, .plan = plan_, .error = std::nullopt, .released = {}};
-  }
+  RollOutcome outcome(Kind kind) { return {.kind = kind, .plan = plan_}; }
 
   kube::Api& api_;
   const Answers& answers_;
@@ -163,7 +156,7 @@ RollOutcome apply(const WorkloadPlan& planned, kube::Api& api, const Answers& an
 
 Status release(const WorkloadPlan& planned, kube::Api& api, const ApplyOptions& options,
                const std::stop_token& stop) {
-  const std::string path = path_of(planned);
+  const std::string path = object_path(*planned.kind, planned.ns, planned.name);
   const auto text = api.get(path, Deadline::after(options.request), stop);
   if (!text && text.error().kind == ErrorKind::kNotFound) return {};
   if (!text) return fail(text.error());

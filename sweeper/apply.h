@@ -40,9 +40,9 @@ struct RollOutcome {
     kFailed,
   };
   Kind kind = Kind::kFailed;
-  WorkloadPlan plan;           // the last one that was made, from the freshest object
-  std::optional<Error> error;  // kFailed
-  Status released;             // kRolled: of the image that was written
+  WorkloadPlan plan;             // the last one that was made, from the freshest object
+  std::optional<Error> error{};  // kFailed
+  Status released{};             // kRolled: of the image that was written
 };
 
 std::string_view to_string(RollOutcome::Kind kind);
@@ -51,8 +51,8 @@ RollOutcome apply(const WorkloadPlan& planned, kube::Api& api, const Answers& an
                   const Namespaces& namespaces, const workload::Settings& defaults,
                   const Clock& clock, const ApplyOptions& options, std::stop_token stop = {});
 
-// Gives up what an earlier roll left owned. One try: the next sweep sees
-// what is left. Errors: the API server's; a workload that is gone is none.
+// Gives up what an earlier roll left owned. One try: the next sweep sees what is left. Errors: the
+// API server's; a workload that is gone is none.
 Status release(const WorkloadPlan& planned, kube::Api& api, const ApplyOptions& options,
                const std::stop_token& stop = {});
 

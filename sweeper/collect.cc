@@ -38,9 +38,7 @@ void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns
   const auto take = [&](std::string_view text) -> Status {
     const auto object = workload::parse_object(text, kind);
     if (!object) {
-      auto [object_ns, name] = object_key(text);
-      out.problems.push_back(
-          {.ns = std::move(object_ns), .what = kind.kind + "/" + name, .error = object.error()});
+      out.problems.push_back(unreadable(kind, object_key(text), object.error()));
       return {};
     }
     if (auto tracked = track_unless_skipped(*object, out.namespaces, defaults); tracked) {
@@ -49,19 +47,10 @@ void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns
     return {};
   };
   const auto listed = api.list(
-      kube::resource_path(kind.api_version(), kind.plural, ns),
+      object_path(kind, ns),
       {.label_selector = selection.label_selector, .field_selector = selection.field_selector},
       take, Deadline::after(kListDeadline), stop);
-  if (listed) return;
-  if (kind.custom && listed.error().kind == ErrorKind::kNotFound) {
-    // There is nothing of this kind, so everything was seen all the same.
-    out.problems.push_back({.ns = ns,
-                            .what = kind.plural + "." + kind.group,
-                            .error = within("not installed", listed.error())});
-    return;
-  }
-  out.listed_everything = false;
-  out.problems.push_back({.ns = ns, .what = kind.plural, .error = listed.error()});
+  if (!listed) add_unlisted(out, kind, ns, listed.error());
 }
 
 }  // namespace
@@ -70,6 +59,30 @@ ObjectKey object_key(std::string_view text) {
   const json metadata = metadata_of(text);
   return {string_of(metadata, "namespace"), string_of(metadata, "name")};
 }
+
+CollectProblem unreadable(const workload::Kind& kind, ObjectKey key, Error error) {
+  return {
+      .ns = std::move(key.first), .what = kind.kind + "/" + key.second, .error = std::move(error)};
+}
+
+bool not_installed(const workload::Kind& kind, const Error& error) {
+  return kind.custom && error.kind == ErrorKind::kNotFound;
+}
+
+void add_unlisted(Collection& out, const workload::Kind& kind, const std::string& ns,
+                  const Error& error) {
+  if (not_installed(kind, error)) {
+    // There is nothing of this kind, so everything was seen all the same.
+    out.problems.push_back({.ns = ns,
+                            .what = kind.plural + "." + kind.group,
+                            .error = within("not installed", error)});
+    return;
+  }
+  out.listed_everything = false;
+  out.problems.push_back({.ns = ns, .what = kind.plural, .error = error});
+}
+
+bool is_skipped(const workload::Object& object) { return object.controller || object.deleting; }
 
 void add_namespace(Namespaces& namespaces, std::string_view text) {
   const json metadata = metadata_of(text);
@@ -81,7 +94,7 @@ void add_namespace(Namespaces& namespaces, std::string_view text) {
 std::optional<Workload> track_unless_skipped(const workload::Object& object,
                                              const Namespaces& namespaces,
                                              const workload::Settings& defaults) {
-  if (object.controller || object.deleting) return std::nullopt;
+  if (is_skipped(object)) return std::nullopt;
   const auto ns = namespaces.find(object.ns);
   // A namespace made since the namespaces were read: its settings are not known, so its workloads
   // wait for the next sweep.

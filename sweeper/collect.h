@@ -27,9 +27,9 @@
 namespace tidemark::sweeper {
 
 struct Selection {
-  std::vector<std::string> namespaces;  // empty: all
-  std::string label_selector;
-  std::string field_selector;
+  std::vector<std::string> namespaces{};  // empty: all
+  std::string label_selector{};
+  std::string field_selector{};
 };
 
 // What could not be read: "deployments" or "deployment/web".
@@ -55,6 +55,16 @@ using ObjectKey = std::pair<std::string, std::string>;  // namespace, name
 // Of an object that may be anything; empty strings where it does not say.
 ObjectKey object_key(std::string_view text);
 void add_namespace(Namespaces& namespaces, std::string_view text);
+
+// One object of a kind that cannot be read.
+CollectProblem unreadable(const workload::Kind& kind, ObjectKey key, Error error);
+// A configured kind that is not there: nothing of it is missing.
+bool not_installed(const workload::Kind& kind, const Error& error);
+// A kind that could not be listed, or is not watched.
+void add_unlisted(Collection& out, const workload::Kind& kind, const std::string& ns,
+                  const Error& error);
+// Owned by a controller, which is what would be rolled, or being deleted.
+bool is_skipped(const workload::Object& object);
 
 // The metadata of these namespaces, read by name (a sweeper of two namespaces needs no right to
 // list them), or of all where none is named.

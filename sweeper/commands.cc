@@ -22,8 +22,7 @@ int complain(std::ostream& err, const Error& error) {
 }
 
 std::string path_of(const Target& target) {
-  return kube::resource_path(target.kind->api_version(), target.kind->plural,
-                             target.kind == &namespace_kind() ? "" : target.ns, target.name);
+  return object_path(*target.kind, target.kind == &namespace_kind() ? "" : target.ns, target.name);
 }
 
 Result<workload::Object> read_target(const SweepContext& context, const Target& target,
@@ -46,10 +45,9 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
                             const Workload& target, const std::stop_token& stop) {
   const SweepOptions wanted = sweep_options(options);
   const WallTime now = context.clock.wall_now();
-  const auto all = collect(
-      context.api, wanted.kinds,
-      {.namespaces = options.config.sweeper.namespaces, .label_selector = {}, .field_selector = {}},
-      wanted.defaults, stop);
+  const auto all =
+      collect(context.api, wanted.kinds, {.namespaces = options.config.sweeper.namespaces},
+              wanted.defaults, stop);
   std::vector<Workload> asked{target};
   if (all) {
     std::ranges::copy_if(all->workloads, std::back_inserter(asked), [&](const Workload& other) {
@@ -75,25 +73,32 @@ constexpr int kMaxOrderTries = 5;
 
 using Change = std::function<Result<workload::StringMap>(const workload::Object&)>;
 
-// Nullopt: there is nothing to change. As it is stored, else as it was read (--dry-run).
-Result<std::optional<workload::Object>> change_target(const SweepContext& context,
-                                                      const Options& options, const Change& change,
-                                                      const std::stop_token& stop) {
+struct Changed {
+  workload::Object object;  // as it is stored now
+  bool changed = false;     // --dry-run: would be
+};
+
+Result<Changed> change_target(const SweepContext& context, const Options& options,
+                              const Change& change, const std::stop_token& stop) {
   Error last;
   for (int tries = 0; tries < kMaxOrderTries; ++tries) {
-    const auto object = read_target(context, options.target, stop);
+    auto object = read_target(context, options.target, stop);
     if (!object) return fail(object.error());
     const auto wanted = change(*object);
     if (!wanted) return fail(wanted.error());
-    if (*wanted == object->annotations) return std::nullopt;
-    if (options.dry_run) return *object;
+    const bool changes = *wanted != object->annotations;
+    if (!changes || options.dry_run) return Changed{std::move(*object), changes};
     workload::JsonPatch patch = patch_of(*object);
     change_annotations(patch, *object, *wanted);
     // As the sweeper's: admission gives Tidemark's records back to all other writers.
     const auto stored = context.api.patch(path_of(options.target), patch.str(),
                                           {.field_manager = std::string(workload::kStampWriter)},
                                           Deadline::after(ApplyOptions{}.request), stop);
-    if (stored) return workload::parse_object(*stored, *options.target.kind);
+    if (stored) {
+      object = workload::parse_object(*stored, *options.target.kind);
+      if (!object) return fail(object.error());
+      return Changed{std::move(*object), /*changed=*/true};
+    }
     last = stored.error();
     if (last.kind != ErrorKind::kConflict) return fail(last);
   }
@@ -105,17 +110,18 @@ std::string name_of(const Target& target) {
   return (is_namespace ? "namespace" : target.ns + " " + target.kind->kind) + "/" + target.name;
 }
 
-int order(const SweepContext& context, const Options& options, const char* done,
-          const Change& change, Streams streams, const std::stop_token& stop) {
-  const auto changed = change_target(context, options, change, stop);
-  if (!changed) return complain(streams.err, within(name_of(options.target), changed.error()));
-  streams.out << name_of(options.target) << " ";
-  if (!*changed) {
-    streams.out << "unchanged\n";
-  } else {
-    streams.out << done << (options.dry_run ? " (dry run)" : "") << "\n";
+// Prints what became of the order. Nullopt: the error was told.
+std::optional<workload::Object> order(const SweepContext& context, const Options& options,
+                                      const char* done, const Change& change, Streams streams,
+                                      const std::stop_token& stop) {
+  auto target = change_target(context, options, change, stop);
+  if (!target) {
+    complain(streams.err, within(name_of(options.target), target.error()));
+    return std::nullopt;
   }
-  return kExitOk;
+  streams.out << name_of(options.target) << " " << (target->changed ? done : "unchanged")
+              << (target->changed && options.dry_run ? " (dry run)" : "") << "\n";
+  return std::move(target->object);
 }
 
 }  // namespace
@@ -184,7 +190,8 @@ int hold(const SweepContext& context, const Options& options, Streams streams,
   const auto change = [&](const workload::Object& object) {
     return hold_annotations(object, options.hold, context.clock.wall_now());
   };
-  return order(context, options, "held", change, streams, stop);
+  const auto object = order(context, options, "held", change, streams, stop);
+  return object ? kExitOk : kExitMovedOrFailed;
 }
 
 int resume(const SweepContext& context, const Options& options, Streams streams,
@@ -192,16 +199,16 @@ int resume(const SweepContext& context, const Options& options, Streams streams,
   const auto change = [&](const workload::Object& object) {
     return resume_annotations(object, options.hold.slots, context.clock.wall_now());
   };
-  const int code = order(context, options, "resumed", change, streams, stop);
-  if (code != kExitOk || options.dry_run || options.target.kind == &namespace_kind()) return code;
-  const auto object = read_target(context, options.target, stop);
+  const auto object = order(context, options, "resumed", change, streams, stop);
+  if (!object) return kExitMovedOrFailed;
+  if (options.dry_run || options.target.kind == &namespace_kind()) return kExitOk;
   const auto namespaces = read_namespaces(context.api, {options.target.ns}, stop);
-  if (!object || !namespaces) return code;
+  if (!namespaces) return kExitOk;
   const auto effective = workload::effective_settings(*object, namespaces->begin()->second, {});
   for (const workload::HoldOrder& left : effective.settings.holds) {
     streams.out << "still held: " << left.text() << "\n";
   }
-  return code;
+  return kExitOk;
 }
 
 }  // namespace tidemark::sweeper

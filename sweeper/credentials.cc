@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/text.h"
 #include "kube/secrets.h"
 #include "registry/pull_secret.h"
 
@@ -9,9 +10,7 @@ namespace tidemark::sweeper {
 namespace {
 
 void append_problem(std::string& problems, const std::string& problem) {
-  if (problem.empty()) return;
-  if (!problems.empty()) problems += "; ";
-  problems += problem;
+  if (!problem.empty()) append_part(problems, "; ", problem);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "sweeper/tracked.h"
 #include "workload/records.h"
 #include "workload/settings.h"
@@ -22,7 +23,7 @@ constexpr std::string_view kWriter = "kubectl-tidemark";
 
 std::string joined(const std::set<std::string>& names) {
   std::string text;
-  for (const std::string& name : names) text.append(text.empty() ? "" : ",").append(name);
+  for (const std::string& name : names) append_part(text, ",", name);
   return text;
 }
 
@@ -40,9 +41,8 @@ Status check_slots(const workload::Object& object, const std::set<std::string>& 
 
 // The order that stands in the annotations themselves, whether it is over or not.
 std::optional<workload::HoldOrder> standing_order(const workload::Object& object) {
-  workload::Object own = object;
-  own.labels.clear();
-  auto holds = workload::effective_settings(own, {}, {}).settings.holds;
+  const workload::Metadata own{.annotations = object.annotations, .labels = {}};
+  auto holds = workload::effective_settings(own, {}, {}, {}).settings.holds;
   if (holds.empty()) return std::nullopt;
   return std::move(holds.front());
 }

@@ -20,10 +20,10 @@
 namespace tidemark::sweeper {
 
 struct HoldRequest {
-  std::set<std::string> slots;          // Slot::id(); empty: all of them
-  std::optional<image::Digest> digest;  // hold only this one, of the one slot that is named
-  std::string reason;
-  std::optional<WallTime> until;
+  std::set<std::string> slots{};          // Slot::id(); empty: all of them
+  std::optional<image::Digest> digest{};  // hold only this one, of the one slot that is named
+  std::string reason{};
+  std::optional<WallTime> until{};
 };
 
 // A namespace's own metadata carries the same keys; it has no template.

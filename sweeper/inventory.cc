@@ -33,15 +33,11 @@ struct Inventory::Feed {
         log(feed_log),
         kind(feed_kind),
         ns(std::move(feed_ns)),
-        path(kind == nullptr ? kube::resource_path("v1", "namespaces")
-                             : kube::resource_path(kind->api_version(), kind->plural, ns)),
+        path(kind == nullptr ? kube::resource_path("v1", "namespaces") : object_path(*kind, ns)),
         random(seed),
         backoff(options.backoff, seed) {}
 
   std::string name() const { return kind == nullptr ? "namespaces" : kind->plural; }
-  bool not_installed(const Error& error) const {
-    return kind != nullptr && kind->custom && error.kind == ErrorKind::kNotFound;
-  }
 
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -121,7 +117,7 @@ struct Inventory::Feed {
     auto object = workload::parse_object(text, *kind);
     if (!object) {
       into.insert_or_assign(object_key(text), fail(object.error()));
-    } else if (object->controller || object->deleting) {
+    } else if (is_skipped(*object)) {
       into.erase({object->ns, object->name});
     } else {
       into.insert_or_assign({object->ns, object->name}, track(*object));
@@ -144,7 +140,7 @@ struct Inventory::Feed {
 
   void failed(const Error& error) {
     const std::lock_guard lock(mutex);
-    if (!problem && !not_installed(error)) {
+    if (!problem && (kind == nullptr || !not_installed(*kind, error))) {
       log.warn("cannot watch", {{"what", name()}, {"namespace", ns}, {"cause", error.message}});
     }
     problem = error;
@@ -159,21 +155,11 @@ struct Inventory::Feed {
 
   void copy_to(Collection& out) {
     const std::lock_guard lock(mutex);
-    if (problem) {
-      out.listed_everything &= not_installed(*problem);
-      out.problems.push_back(
-          {.ns = ns,
-           .what = kind->custom ? kind->plural + "." + kind->group : name(),
-           .error = not_installed(*problem) ? within("not installed", *problem) : *problem});
-    } else if (!tried) {
-      out.listed_everything = false;
-      out.problems.push_back(
-          {.ns = ns, .what = name(), .error = {ErrorKind::kTimeout, "not listed yet"}});
-    }
+    if (problem) add_unlisted(out, *kind, ns, *problem);
+    if (!tried) add_unlisted(out, *kind, ns, {ErrorKind::kTimeout, "not listed yet"});
     for (const auto& [key, entry] : workloads) {
       if (!entry) {
-        out.problems.push_back(
-            {.ns = key.first, .what = kind->kind + "/" + key.second, .error = entry.error()});
+        out.problems.push_back(unreadable(*kind, key, entry.error()));
         continue;
       }
       // A namespace that is not known yet: its settings may hold its workloads.

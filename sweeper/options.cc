@@ -53,15 +53,14 @@ void add_selection(CLI::App& command, Flags& flags) {
   command.add_flag("--dry-run", flags.dry_run, "plan only, write nothing");
 }
 
-void add_target(CLI::App& command, Flags& flags) {
-  command.add_option("target", flags.target, "KIND/NAME")->required();
+void add_target(CLI::App& command, Flags& flags, const char* what = "KIND/NAME") {
+  command.add_option("target", flags.target, what)->required();
   command.add_option("-n,--namespace", flags.namespaces, "its namespace")->expected(1);
 }
 
 // hold and resume.
 void add_order(CLI::App& command, Flags& flags) {
-  command.add_option("target", flags.target, "KIND/NAME, or namespace/NAME")->required();
-  command.add_option("-n,--namespace", flags.namespaces, "its namespace")->expected(1);
+  add_target(command, flags, "KIND/NAME, or namespace/NAME");
   command
       .add_option("--slot", flags.slots,
                   "only these containers, or volume/NAME; all of them if none is named")
@@ -164,8 +163,8 @@ Status merge_config(const Flags& flags, const config::Environment& environment, 
     const auto interval = workload::parse_duration(flags.interval);
     if (!interval) return fail(within("--interval", interval.error()));
     out.config.sweeper.interval = *interval;
+    out.config.sweeper.schedule.reset();
   }
-  if (!flags.interval.empty()) out.config.sweeper.schedule.reset();
   if (!flags.schedule.empty()) {
     const auto schedule = Cron::parse(flags.schedule);
     if (!schedule) return fail(within("--schedule", schedule.error()));

@@ -1,6 +1,7 @@
 #include "sweeper/sweep.h"
 
 #include <algorithm>
+#include <concepts>
 #include <map>
 #include <string>
 #include <utility>
@@ -119,6 +120,14 @@ void log_report(const Logger& log, const SweepReport& report) {
                           {"milliseconds", report.took.count()}});
 }
 
+template <std::predicate<Verdict> Predicate>
+bool any_slot(const std::vector<WorkloadPlan>& plans, Predicate holds) {
+  return std::ranges::any_of(plans, [&](const WorkloadPlan& planned) {
+    return std::ranges::any_of(planned.slots,
+                               [&](const SlotPlan& slot) { return holds(slot.verdict); });
+  });
+}
+
 SweepReport begin_report(Collection& collected) {
   SweepReport report;
   report.problems = std::move(collected.problems);
@@ -140,10 +149,7 @@ void plan_and_apply(const SweepContext& context, const SweepOptions& options,
 }  // namespace
 
 bool SweepReport::moved_or_failed() const {
-  const bool moved = std::ranges::any_of(plans, [](const WorkloadPlan& planned) {
-    return std::ranges::any_of(planned.slots,
-                               [](const SlotPlan& slot) { return is_moved(slot.verdict); });
-  });
+  const bool moved = any_slot(plans, is_moved);
   return moved || references_failed > 0 || !problems.empty() ||
          count(rolls, RollOutcome::Kind::kFailed) > 0;
 }
@@ -192,10 +198,7 @@ void SweepMetrics::record_rolls(const SweepReport& report) const {
 void SweepMetrics::record_failure() const { sweeps_.with({{"outcome", "failed"}}).add(); }
 
 bool SweepReport::paced() const {
-  return std::ranges::any_of(plans, [](const WorkloadPlan& planned) {
-    return std::ranges::any_of(
-        planned.slots, [](const SlotPlan& slot) { return slot.verdict == Verdict::kPaced; });
-  });
+  return any_slot(plans, [](Verdict verdict) { return verdict == Verdict::kPaced; });
 }
 
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "base/text.h"
+
 namespace tidemark::sweeper {
 namespace {
 
@@ -17,15 +19,10 @@ kube::EventNote note_of(const WorkloadPlan& plan, const char* reason, std::strin
           .note = std::move(text)};
 }
 
-void append(std::string& text, std::string_view separator, const std::string& more) {
-  if (!text.empty()) text += separator;
-  text += more;
-}
-
 std::string rolled_slots(const WorkloadPlan& plan) {
   std::string text;
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.verdict == Verdict::kRoll) append(text, ", ", move_text(slot));
+    if (slot.verdict == Verdict::kRoll) append_part(text, ", ", move_text(slot));
   }
   return text;
 }
@@ -53,9 +50,9 @@ void tell_moved(const WorkloadPlan& plan, std::vector<kube::EventNote>& notes) {
       continue;
     }
     const std::string verdict(to_string(slot.verdict));
-    append(text, "; ", move_text(slot) + ", not rolled: " + verdict);
+    append_part(text, "; ", move_text(slot) + ", not rolled: " + verdict);
     if (!slot.reason.empty()) text += ": " + slot.reason;
-    append(decision, ",", slot.slot + " " + slot.to->str() + " " + verdict);
+    append_part(decision, ",", slot.slot + " " + slot.to->str() + " " + verdict);
   }
   if (text.empty()) return;
   notes.push_back(note_of(plan, "Moved", std::move(text)));

@@ -75,12 +75,12 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
-std::string Workload::label() const {
-  return lower(kind->kind) + (kind->custom ? "." + kind->group : "") + "/" + name;
+std::string object_path(const workload::Kind& kind, std::string_view ns, std::string_view name) {
+  return kube::resource_path(kind.api_version(), kind.plural, ns, name);
 }
 
-std::string Workload::path() const {
-  return kube::resource_path(kind->api_version(), kind->plural, ns, name);
+std::string Workload::label() const {
+  return lower(kind->kind) + (kind->custom ? "." + kind->group : "") + "/" + name;
 }
 
 std::string Workload::pull_source() const {

@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "image/digest.h"
@@ -20,6 +21,10 @@
 #include "workload/stamp.h"
 
 namespace tidemark::sweeper {
+
+// Below the API server's root. "" as `ns`: cluster-scoped, or all namespaces; as `name`: the list.
+std::string object_path(const workload::Kind& kind, std::string_view ns,
+                        std::string_view name = {});
 
 struct TrackedSlot {
   // Only kSweepable asks a registry; the others have nothing that could move.
@@ -64,7 +69,6 @@ struct Workload {
   std::string service_account;  // never ""
 
   std::string label() const;  // "deployment/web", "rollout.argoproj.io/web", as kubectl has it
-  std::string path() const;   // of the object, below the API server's root
   // Where its pull credentials come from: equal for workloads that share them.
   std::string pull_source() const;
 };

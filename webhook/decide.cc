@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "workload/annotations.h"
 
 namespace tidemark::webhook {
@@ -171,10 +172,10 @@ class Decider {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       const SlotPlan& plan = assessment_.slots[i];
       if (!results_[i].unstamped.empty()) {
-        append_line(unstamped, describe(plan.slot) + ": " + not_stamped(plan, results_[i]));
+        append_part(unstamped, "; ", describe(plan.slot) + ": " + not_stamped(plan, results_[i]));
       }
       if (results_[i].rolled_back) {
-        append_line(rolled_back, describe(plan.slot) + ": " + rolled_back_to(plan));
+        append_part(rolled_back, "; ", describe(plan.slot) + ": " + rolled_back_to(plan));
       }
     }
     if (!unstamped.empty()) add_note(true, "NotStamped", "Stamp", unstamped);
@@ -208,11 +209,6 @@ class Decider {
   void add_note(bool warning, const char* reason, const char* action, std::string text) {
     decision_.notes.push_back(
         {.warning = warning, .reason = reason, .action = action, .text = std::move(text)});
-  }
-
-  static void append_line(std::string& text, const std::string& line) {
-    if (!text.empty()) text += "; ";
-    text += line;
   }
 
   static std::string not_stamped(const SlotPlan& plan, const SlotResult& result) {

@@ -7,6 +7,18 @@
 #include <system_error>
 
 namespace tidemark {
+namespace {
+
+// -1 where there is none.
+int number_at(std::string_view text, std::size_t at, std::size_t length) {
+  if (text.size() < at + length) return -1;
+  int value = -1;
+  const char* end = text.data() + at + length;
+  const auto parsed = std::from_chars(text.data() + at, end, value);
+  return parsed.ec == std::errc() && parsed.ptr == end ? value : -1;
+}
+
+}  // namespace
 
 std::string to_rfc3339(WallTime time) {
   const std::time_t seconds =
@@ -18,14 +30,22 @@ std::string to_rfc3339(WallTime time) {
   return std::string(text.data(), length);
 }
 
+std::optional<std::chrono::minutes> parse_utc_offset(std::string_view text) {
+  if (text == "Z" || text == "z") return std::chrono::minutes{0};
+  const int hours = number_at(text, 1, 2);
+  const int minutes = number_at(text, 4, 2);
+  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':' || hours < 0 ||
+      hours > 23 || minutes < 0 || minutes > 59) {
+    return std::nullopt;
+  }
+  const std::chrono::minutes offset = std::chrono::hours(hours) + std::chrono::minutes(minutes);
+  return text[0] == '-' ? -offset : offset;
+}
+
 Result<WallTime> parse_rfc3339(std::string_view text) {
   const auto bad = [&] { return fail(ErrorKind::kInvalid, "no RFC 3339 time"); };
-  const auto number = [&](std::size_t at, std::size_t length) -> int {
-    if (text.size() < at + length) return -1;
-    int value = -1;
-    const char* end = text.data() + at + length;
-    const auto parsed = std::from_chars(text.data() + at, end, value);
-    return parsed.ec == std::errc() && parsed.ptr == end ? value : -1;
+  const auto number = [&](std::size_t at, std::size_t length) {
+    return number_at(text, at, length);
   };
   if (text.size() < 20 || text[4] != '-' || text[7] != '-' || (text[10] | 0x20) != 't' ||
       text[13] != ':' || text[16] != ':') {
@@ -50,22 +70,10 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
     ++at;
     while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
   }
-  std::chrono::minutes offset{0};
-  if (at == text.size()) return bad();
-  if ((text[at] | 0x20) == 'z') {
-    if (at + 1 != text.size()) return bad();
-  } else {
-    const int hours = number(at + 1, 2);
-    const int minutes = number(at + 4, 2);
-    if ((text[at] != '+' && text[at] != '-') || at + 6 != text.size() || text[at + 3] != ':' ||
-        hours < 0 || hours > 23 || minutes < 0 || minutes > 59) {
-      return bad();
-    }
-    offset = std::chrono::hours(hours) + std::chrono::minutes(minutes);
-    if (text[at] == '-') offset = -offset;
-  }
+  const auto offset = parse_utc_offset(text.substr(at));
+  if (!offset) return bad();
   return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) +
-         std::chrono::minutes(minute) + std::chrono::seconds(second) - offset;
+         std::chrono::minutes(minute) + std::chrono::seconds(second) - *offset;
 }
 
 }  // namespace tidemark

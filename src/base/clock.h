@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -60,6 +61,9 @@ class Deadline {
 
 // "2026-01-31T08:15:00Z": RFC 3339 in UTC with whole seconds, as Kubernetes' metav1.Time prints.
 std::string to_rfc3339(WallTime time);
+
+// The offset at the end of an RFC 3339 time: "Z", "z" or "+02:00".
+std::optional<std::chrono::minutes> parse_utc_offset(std::string_view text);
 
 // RFC 3339 as people, Kubernetes and credential plugins write it: fractions (skipped) and offsets
 // too. kInvalid for anything else.

@@ -1,6 +1,7 @@
 #include "base/cron.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <span>
@@ -42,8 +43,7 @@ constexpr Field kMonth{"month", 1, 12, kMonths};
 constexpr Field kWeekday{"day of the week", 0, 7, kWeekdays};
 
 std::unexpected<Error> bad(const Field& field, std::string_view text) {
-  return fail(ErrorKind::kInvalid,
-              "\"" + std::string(text.substr(0, 40)) + "\" is no " + std::string(field.name));
+  return fail(ErrorKind::kInvalid, quoted(text) + " is no " + std::string(field.name));
 }
 
 Result<unsigned> parse_value(const Field& field, std::string_view text) {
@@ -116,24 +116,11 @@ std::vector<std::string_view> words(std::string_view text) {
   }
 }
 
-// "UTC", "Z", "+02:00"
-Result<minutes> parse_offset(std::string_view text) {
-  if (text == "UTC" || text == "Z") return minutes{0};
-  const auto number = [&](std::size_t at) {
-    int value = -1;
-    const char* const end = text.data() + at + 2;
-    const auto parsed = std::from_chars(text.data() + at, end, value);
-    return parsed.ec == std::errc() && parsed.ptr == end ? value : -1;
-  };
-  const bool shaped = text.size() == 6 && (text[0] == '+' || text[0] == '-') && text[3] == ':';
-  const int whole_hours = shaped ? number(1) : -1;
-  const int rest = shaped ? number(4) : -1;
-  if (whole_hours < 0 || whole_hours > 14 || rest < 0 || rest > 59) {
-    return fail(ErrorKind::kInvalid, "\"" + std::string(text.substr(0, 40)) +
-                                         "\" is no offset from UTC, such as +02:00");
-  }
-  const minutes offset{whole_hours * 60 + rest};
-  return text[0] == '-' ? -offset : offset;
+// "UTC", "Z", "+02:00"; no place is further from UTC than 14 hours.
+Result<minutes> parse_zone(std::string_view text) {
+  const auto offset = parse_utc_offset(text == "UTC" ? "Z" : text);
+  if (offset && std::chrono::abs(*offset) < hours{15}) return *offset;
+  return fail(ErrorKind::kInvalid, quoted(text) + " is no offset from UTC, such as +02:00");
 }
 
 // Whatever begins a zone and no field: names of zones are refused by their own name.
@@ -149,7 +136,7 @@ Result<Cron> Cron::parse(std::string_view text) {
   std::vector<std::string_view> fields = words(text);
   minutes offset{0};
   if (fields.size() > 5 && is_zone(fields.back())) {
-    const auto parsed = parse_offset(fields.back());
+    const auto parsed = parse_zone(fields.back());
     if (!parsed) return fail(parsed.error());
     offset = *parsed;
     fields.pop_back();
@@ -187,13 +174,6 @@ bool Cron::matches_day(sys_days day) const {
   return any_day_ || any_weekday_ ? of_month && of_week : of_month || of_week;
 }
 
-bool Cron::matches_second(seconds of_day) const {
-  const auto count = of_day.count();
-  return has(seconds_, static_cast<unsigned>(count % 60)) &&
-         has(minutes_, static_cast<unsigned>(count / 60 % 60)) &&
-         has(hours_, static_cast<unsigned>(count / 3600));
-}
-
 std::optional<seconds> Cron::first_in_day(seconds from) const {
   for (seconds at = from; at < days{1};) {
     const auto count = at.count();
@@ -201,7 +181,7 @@ std::optional<seconds> Cron::first_in_day(seconds from) const {
       at = std::chrono::floor<hours>(at) + hours{1};
     } else if (!has(minutes_, static_cast<unsigned>(count / 60 % 60))) {
       at = std::chrono::floor<minutes>(at) + minutes{1};
-    } else if (matches_second(at)) {
+    } else if (has(seconds_, static_cast<unsigned>(count % 60))) {
       return at;
     } else {
       ++at;
@@ -217,7 +197,7 @@ std::optional<seconds> Cron::last_in_day(seconds to) const {
       at = std::chrono::floor<hours>(at) - seconds{1};
     } else if (!has(minutes_, static_cast<unsigned>(count / 60 % 60))) {
       at = std::chrono::floor<minutes>(at) - seconds{1};
-    } else if (matches_second(at)) {
+    } else if (has(seconds_, static_cast<unsigned>(count % 60))) {
       return at;
     } else {
       --at;

@@ -8,7 +8,6 @@
 // Errors: kInvalid naming the field. Source: crontab(5) of Debian's cron.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -34,7 +33,6 @@ class Cron {
  private:
   Cron() = default;
   bool matches_day(std::chrono::sys_days day) const;
-  bool matches_second(std::chrono::seconds of_day) const;
   // Within the day, at or after `from`, or at or before `to`.
   std::optional<std::chrono::seconds> first_in_day(std::chrono::seconds from) const;
   std::optional<std::chrono::seconds> last_in_day(std::chrono::seconds to) const;

@@ -6,16 +6,15 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
 #include <set>
 #include <system_error>
 #include <utility>
 
+#include "base/file.h"
 #include "config/yaml_section.h"
 #include "net/cidr.h"
 
@@ -44,28 +43,6 @@ constexpr milliseconds kMaxCooldown = 24h * 31;
 constexpr std::uint64_t kMaxConcurrency = 1000;
 // About 1 KiB each.
 constexpr std::uint64_t kMaxCacheEntries = 1'000'000;
-
-// The text of a regular file; kNotFound, or kTooLarge past `max_bytes`.
-Result<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    return fail(ErrorKind::kInvalid, path.string() + ": is a directory");
-  }
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    return fail(ErrorKind::kNotFound,
-                path.string() + ": " + std::generic_category().message(errno == 0 ? EIO : errno));
-  }
-  std::string text(max_bytes + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.size() > max_bytes) {
-    return fail(ErrorKind::kTooLarge,
-                path.string() + ": has more than " + std::to_string(max_bytes) + " bytes");
-  }
-  return text;
-}
 
 // "host:port", ":port", "[v6]:port"; net::Server binds it.
 std::string listen_address(const YamlValue& value) {

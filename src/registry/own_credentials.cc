@@ -1,23 +1,20 @@
 #include "registry/own_credentials.h"
 
 #include <algorithm>
-#include <fstream>
-#include <string>
 #include <utility>
+
+#include "base/file.h"
 
 namespace tidemark::registry {
 namespace {
 
-// Kubernetes' own bound of a Secret (core/v1 MaxSecretSize); one byte more tells that it is over.
+// Kubernetes' own bound of a Secret (core/v1 MaxSecretSize).
 constexpr std::size_t kMaxFileBytes = std::size_t{1024} * 1024;
 
-Result<Keyring> read_file(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) return fail(ErrorKind::kNotFound, file.string() + ": cannot be read");
-  std::string text(kMaxFileBytes + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(stream.gcount()));
-  return Keyring::parse_docker_config_json(text, file.string());
+Result<Keyring> read_keyring(const std::filesystem::path& file) {
+  const auto text = read_file(file, kMaxFileBytes);
+  if (!text) return fail(text.error());
+  return Keyring::parse_docker_config_json(*text, file.string());
 }
 
 }  // namespace
@@ -25,7 +22,7 @@ Result<Keyring> read_file(const std::filesystem::path& file) {
 Result<std::unique_ptr<OwnCredentials>> OwnCredentials::make(std::filesystem::path file,
                                                              Resolver& next, const Clock& clock,
                                                              Logger log) {
-  auto keyring = read_file(file);
+  auto keyring = read_keyring(file);
   if (!keyring) return fail(keyring.error());
   return std::unique_ptr<OwnCredentials>(
       new OwnCredentials(std::move(file), std::move(*keyring), next, clock, std::move(log)));
@@ -46,7 +43,7 @@ Query OwnCredentials::with_own(const Query& query) {
     const std::lock_guard lock(mutex_);
     if (const SteadyTime now = clock_.steady_now(); now - read_at_ >= kReread) {
       read_at_ = now;
-      if (auto keyring = read_file(file_)) {
+      if (auto keyring = read_keyring(file_)) {
         keyring_ = std::move(*keyring);
       } else {
         log_.warn("own registry credentials stay as they were read before",

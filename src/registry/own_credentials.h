@@ -4,9 +4,9 @@
 // node's: tried after the pod's own credentials, for everybody's images. The outermost resolver of
 // a stack, so that the caches behind it keep answers apart by these credentials, too.
 // Thread-safety: all of it from many threads. Ownership: refers to `next`, `clock`; both outlive
-// it. Errors: make(): kInvalid or kNotFound with the file's name. Later a file that cannot be read
-// is told in the log, and what was read last goes on. Source: Kubernetes pkg/credentialprovider
-// (the node's docker config).
+// it. Errors: make(): of read_file() or kInvalid, with the file's name. Later a file that cannot be
+// read is told in the log, and what was read last goes on. Source: Kubernetes
+// pkg/credentialprovider (the node's docker config).
 #pragma once
 
 #include <chrono>

@@ -34,20 +34,6 @@ RolloutState daemon_set_state(const Object& object) {
 
 }  // namespace
 
-std::string_view to_string(RolloutState state) {
-  switch (state) {
-    case RolloutState::kIdle:
-      return "idle";
-    case RolloutState::kComplete:
-      return "complete";
-    case RolloutState::kProgressing:
-      return "progressing";
-    case RolloutState::kFailed:
-      return "failed";
-  }
-  return "unknown";
-}
-
 RolloutState rollout_state(const Object& object) {
   if (object.kind->group != "apps") return RolloutState::kIdle;
   if (object.kind->kind == "Deployment") return deployment_state(object);

@@ -5,8 +5,6 @@
 // Source: k8s.io/kubectl pkg/polymorphichelpers/rollout_status.go; apps/v1.
 #pragma once
 
-#include <string_view>
-
 #include "workload/object.h"
 
 namespace tidemark::workload {
@@ -17,8 +15,6 @@ enum class RolloutState {
   kProgressing,  // not yet
   kFailed,       // a Deployment past its progressDeadlineSeconds
 };
-
-std::string_view to_string(RolloutState state);  // "idle", "complete", ...
 
 RolloutState rollout_state(const Object& object);
 

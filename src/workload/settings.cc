@@ -6,15 +6,12 @@
 #include <span>
 #include <utility>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "workload/duration.h"
 
 namespace tidemark::workload {
 namespace {
 
-// Enough to recognise a value in a warning.
-constexpr std::size_t kMaxQuotedBytes = 60;
 constexpr std::string_view kVolumeSlot = "volume/";  // before an image volume's name, Slot::id()
 
 template <typename T>
@@ -35,16 +32,14 @@ std::string_view name_of(std::span<const Named<T>> choices, T value) {
   return std::ranges::find(choices, value, &Named<T>::value)->name;
 }
 
-std::string unknown_value(std::string_view value) {
-  return "unknown value " + json_quote(value.substr(0, kMaxQuotedBytes));
-}
+std::string unknown_value(std::string_view value) { return "unknown value " + quoted(value); }
 
 template <typename T>
 Result<T> choose(std::string_view value, std::span<const Named<T>> choices) {
   std::string known;
   for (const Named<T>& choice : choices) {
     if (choice.name == value) return choice.value;
-    known.append(known.empty() ? "" : ", ").append(choice.name);
+    append_part(known, ", ", choice.name);
   }
   return fail(ErrorKind::kInvalid, unknown_value(value) + " (" + known + ")");
 }
@@ -72,8 +67,7 @@ Result<std::optional<HoldOrder>> parse_hold(std::string_view text) {
 Result<WallTime> parse_until(std::string_view text) {
   auto time = parse_rfc3339(trimmed(text));
   if (time) return time;
-  return fail(ErrorKind::kInvalid, json_quote(text.substr(0, kMaxQuotedBytes)) +
-                                       " is not a time (2026-12-01T06:00:00Z)");
+  return fail(ErrorKind::kInvalid, quoted(text) + " is not a time (2026-12-01T06:00:00Z)");
 }
 
 // Where a value may be given, in the order in which they decide.
@@ -157,7 +151,7 @@ void tell_unknown_slots(std::span<const std::string> slots, EffectiveSettings& e
     for (const std::string& slot : order.slots) {
       if (std::ranges::find(slots, slot) != slots.end()) continue;
       effective.problems.push_back(std::string(kHoldKey) + ": there is no container " +
-                                   json_quote(slot.substr(0, kMaxQuotedBytes)));
+                                   quoted(slot));
     }
   }
 }
@@ -217,8 +211,7 @@ Result<std::set<std::string>> parse_container_names(std::string_view text) {
     const std::string_view name = trimmed(text.substr(0, comma));
     if (!name.empty()) {
       if (!is_dns_label(name)) {
-        return fail(ErrorKind::kInvalid,
-                    json_quote(name.substr(0, kMaxQuotedBytes)) + " is not a container's name");
+        return fail(ErrorKind::kInvalid, quoted(name) + " is not a container's name");
       }
       names.emplace(name);
     }

@@ -94,7 +94,7 @@ TEST(Rollout, StateIsReadOffTheStatus) {
   for (const Case& test : kCases) {
     const auto object = parse_object(test.object.dump(), test::kind_of(test.kind));
     ASSERT_TRUE(object) << test.name << ": " << object.error().message;
-    EXPECT_EQ(to_string(rollout_state(*object)), to_string(test.state)) << test.name;
+    EXPECT_EQ(rollout_state(*object), test.state) << test.name;
   }
 }
 

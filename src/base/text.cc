@@ -1,0 +1,36 @@
+#include "base/text.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace tidemark {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\n";
+constexpr std::size_t kMaxQuotedBytes = 60;
+
+}  // namespace
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+std::string_view take_word(std::string_view& text) {
+  text = trimmed(text);
+  const std::size_t end = std::min(text.find_first_of(kBlanks), text.size());
+  const std::string_view word = text.substr(0, end);
+  text.remove_prefix(end);
+  return word;
+}
+
+std::string quoted(std::string_view text) { return json_quote(text.substr(0, kMaxQuotedBytes)); }
+
+void append_part(std::string& text, std::string_view separator, std::string_view part) {
+  if (!text.empty()) text += separator;
+  text += part;
+}
+
+}  // namespace tidemark
