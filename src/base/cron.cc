@@ -43,7 +43,7 @@ constexpr Field kMonth{"month", 1, 12, kMonths};
 constexpr Field kWeekday{"day of the week", 0, 7, kWeekdays};
 
 std::unexpected<Error> bad(const Field& field, std::string_view text) {
-  return fail(ErrorKind::kInvalid, quoted(text) + " is no " + std::string(field.name));
+  return fail(ErrorKind::kInvalid, brief_quote(text) + " is no " + std::string(field.name));
 }
 
 Result<unsigned> parse_value(const Field& field, std::string_view text) {
@@ -120,7 +120,7 @@ std::vector<std::string_view> words(std::string_view text) {
 Result<minutes> parse_zone(std::string_view text) {
   const auto offset = parse_utc_offset(text == "UTC" ? "Z" : text);
   if (offset && std::chrono::abs(*offset) < hours{15}) return *offset;
-  return fail(ErrorKind::kInvalid, quoted(text) + " is no offset from UTC, such as +02:00");
+  return fail(ErrorKind::kInvalid, brief_quote(text) + " is no offset from UTC, such as +02:00");
 }
 
 // Whatever begins a zone and no field: names of zones are refused by their own name.

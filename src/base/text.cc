@@ -26,7 +26,9 @@ std::string_view take_word(std::string_view& text) {
   return word;
 }
 
-std::string quoted(std::string_view text) { return json_quote(text.substr(0, kMaxQuotedBytes)); }
+std::string brief_quote(std::string_view text) {
+  return json_quote(text.substr(0, kMaxQuotedBytes));
+}
 
 void append_part(std::string& text, std::string_view separator, std::string_view part) {
   if (!text.empty()) text += separator;

@@ -12,8 +12,9 @@ namespace tidemark {
 std::string_view trimmed(std::string_view text);
 // Cuts the first word off `text`; "" where there is none.
 std::string_view take_word(std::string_view& text);
-// As much of it as a message needs to be recognised by, as json_quote() writes it.
-std::string quoted(std::string_view text);
+// As much of it as a message needs to be recognised by, as json_quote() writes it. (Under the name
+// `quoted` a std::string would find the standard library's.)
+std::string brief_quote(std::string_view text);
 // "a", then "a; b": `separator` between the parts, none before the first.
 void append_part(std::string& text, std::string_view separator, std::string_view part);
 

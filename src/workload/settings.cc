@@ -32,7 +32,7 @@ std::string_view name_of(std::span<const Named<T>> choices, T value) {
   return std::ranges::find(choices, value, &Named<T>::value)->name;
 }
 
-std::string unknown_value(std::string_view value) { return "unknown value " + quoted(value); }
+std::string unknown_value(std::string_view value) { return "unknown value " + brief_quote(value); }
 
 template <typename T>
 Result<T> choose(std::string_view value, std::span<const Named<T>> choices) {
@@ -67,7 +67,7 @@ Result<std::optional<HoldOrder>> parse_hold(std::string_view text) {
 Result<WallTime> parse_until(std::string_view text) {
   auto time = parse_rfc3339(trimmed(text));
   if (time) return time;
-  return fail(ErrorKind::kInvalid, quoted(text) + " is not a time (2026-12-01T06:00:00Z)");
+  return fail(ErrorKind::kInvalid, brief_quote(text) + " is not a time (2026-12-01T06:00:00Z)");
 }
 
 // Where a value may be given, in the order in which they decide.
@@ -151,7 +151,7 @@ void tell_unknown_slots(std::span<const std::string> slots, EffectiveSettings& e
     for (const std::string& slot : order.slots) {
       if (std::ranges::find(slots, slot) != slots.end()) continue;
       effective.problems.push_back(std::string(kHoldKey) + ": there is no container " +
-                                   quoted(slot));
+                                   brief_quote(slot));
     }
   }
 }
@@ -211,7 +211,7 @@ Result<std::set<std::string>> parse_container_names(std::string_view text) {
     const std::string_view name = trimmed(text.substr(0, comma));
     if (!name.empty()) {
       if (!is_dns_label(name)) {
-        return fail(ErrorKind::kInvalid, quoted(name) + " is not a container's name");
+        return fail(ErrorKind::kInvalid, brief_quote(name) + " is not a container's name");
       }
       names.emplace(name);
     }

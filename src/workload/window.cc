@@ -26,7 +26,7 @@ Result<Windows::Window> Windows::parse_one(std::string_view text) {
   rest = trimmed(rest);
   // An offset may be left; a sixth field would make the first one a second.
   if (!rest.empty() && rest.find_first_of("0123456789*") == 0) {
-    return fail(ErrorKind::kInvalid, quoted(rest) + " is too much");
+    return fail(ErrorKind::kInvalid, brief_quote(rest) + " is too much");
   }
   const auto opens = Cron::parse(cron.append(rest));
   if (!opens) return fail(opens.error());
