@@ -1,20 +1,22 @@
 #include "sweeper/check.h"
 
 #include <algorithm>
+#include <iterator>
 #include <latch>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
 
 #include "base/worker_pool.h"
-#include "sweeper/credentials.h"
 
 namespace tidemark::sweeper {
 namespace {
 
 struct Question {
   registry::Query query;
+  std::string identity;  // of its credentials
   std::string problems;  // of its credentials, told where the registry refuses
   std::size_t turn = 0;  // how many of the same registry come before
   std::vector<std::string> pull_sources;
@@ -34,9 +36,13 @@ std::string identity_of(const std::vector<registry::Credential>& credentials) {
   return identity;
 }
 
-std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials) {
+using Place = std::pair<std::string, std::string>;  // reference, pull source
+
+// `only`: of these places; nullptr: of all.
+std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials,
+                             const std::set<Place>* only = nullptr) {
   // The same reference from the same place again, which is most of them: nothing new to ask.
-  std::map<std::pair<std::string, std::string>, std::size_t> seen;
+  std::set<Place> seen;
   std::map<std::pair<std::string, std::string>, std::size_t> by_identity;
   std::map<std::string, std::size_t> turns;
   std::vector<Question> questions;
@@ -45,15 +51,19 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
     for (const TrackedSlot& slot : workload.slots) {
       if (!asks(workload, slot)) continue;
       const std::string reference = slot.reference->tagged();
-      if (!seen.try_emplace({reference, source}, 0).second) continue;
+      const Place place{reference, source};
+      if (only != nullptr && !only->contains(place)) continue;
+      if (!seen.insert(place).second) continue;
       const PullCredentials::Source& from = credentials.of(workload);
       auto tried = from.keyring.lookup(*slot.reference);
+      std::string identity = identity_of(tried);
       const auto [entry, is_new] =
-          by_identity.try_emplace({reference, identity_of(tried)}, questions.size());
+          by_identity.try_emplace({reference, identity}, questions.size());
       if (is_new) {
         const std::string& registry = slot.reference->registry();
         questions.push_back(
             {.query = {.reference = *slot.reference, .credentials = std::move(tried)},
+             .identity = std::move(identity),
              .problems = from.problems,
              .turn = turns[registry]++,
              .pull_sources = {}});
@@ -99,14 +109,59 @@ void ask_all(std::vector<Question>& questions, registry::Resolver& resolver,
   done.wait();
 }
 
+bool is_refused(const Question& question) {
+  return !question.answer && (question.answer.error().kind == ErrorKind::kUnauthorized ||
+                              question.answer.error().kind == ErrorKind::kForbidden);
+}
+
+// Secrets rotate while an earlier sweep's are still kept: what was refused is asked again with what
+// the secrets say now, unless that is the same.
+void ask_refused_again(std::vector<Question>& questions, const std::vector<Workload>& workloads,
+                       registry::Resolver& resolver, PullCredentials& credentials,
+                       const CheckOptions& options, const std::stop_token& stop) {
+  std::set<std::string> read_again;
+  for (const Question& question : questions) {
+    if (!is_refused(question)) continue;
+    for (const std::string& source : question.pull_sources) {
+      if (credentials.refused(source)) read_again.insert(source);
+    }
+  }
+  std::map<Place, Question*> places;
+  std::set<Place> only;
+  for (Question& question : questions) {
+    if (!is_refused(question)) continue;
+    for (const std::string& source : question.pull_sources) {
+      if (!read_again.contains(source)) continue;
+      const Place place{question.query.reference.tagged(), source};
+      places.emplace(place, &question);
+      only.insert(place);
+    }
+  }
+  if (only.empty()) return;
+  std::vector<Question> anew = gather(workloads, credentials, &only);
+  std::erase_if(anew, [&](Question& question) {
+    const std::string reference = question.query.reference.tagged();
+    std::erase_if(question.pull_sources, [&](const std::string& source) {
+      Question& before = *places.at({reference, source});
+      if (before.identity == question.identity) return true;
+      std::erase(before.pull_sources, source);
+      return false;
+    });
+    return question.pull_sources.empty();
+  });
+  ask_all(anew, resolver, options, stop);
+  std::erase_if(questions, [](const Question& question) { return question.pull_sources.empty(); });
+  std::ranges::move(anew, std::back_inserter(questions));
+}
+
 }  // namespace
 
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
-                  kube::Api& api, const CheckOptions& options, std::stop_token stop) {
-  PullCredentials credentials(options.read_secrets ? &api : nullptr, Deadline::after(options.whole),
-                              stop);
+                  PullCredentials& credentials, const CheckOptions& options, std::stop_token stop) {
+  credentials.begin(Deadline::after(options.whole), stop);
   std::vector<Question> questions = gather(workloads, credentials);
   ask_all(questions, resolver, options, stop);
+  ask_refused_again(questions, workloads, resolver, credentials, options, stop);
   CheckResult result;
   result.asked = questions.size();
   for (const Question& question : questions) {

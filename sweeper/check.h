@@ -3,7 +3,9 @@
 // Purpose: stage 2 of a sweep. Bounded concurrency and time; registries take turns, so that a slow
 // one delays mostly its own references (budgets and circuit breakers are the resolver's). Only a
 // fresh answer counts: an old one that stands in for a failure is an error here.
-// Thread-safety: a free function over thread-safe interfaces. Errors: in the answers.
+// Credentials that a registry refuses are read again where they were kept from an earlier sweep, and
+// the question is put once more if they have changed.
+// Thread-safety: a free function; `credentials` belong to it until it returns. Errors: in the answers.
 // Source: design section 4 (2, 5).
 #pragma once
 
@@ -12,9 +14,9 @@
 #include <stop_token>
 #include <vector>
 
-#include "kube/api.h"
 #include "registry/resolver.h"
 #include "sweeper/answers.h"
+#include "sweeper/credentials.h"
 #include "sweeper/tracked.h"
 
 namespace tidemark::sweeper {
@@ -33,6 +35,7 @@ struct CheckResult {
 };
 
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
-                  kube::Api& api, const CheckOptions& options, std::stop_token stop = {});
+                  PullCredentials& credentials, const CheckOptions& options,
+                  std::stop_token stop = {});
 
 }  // namespace tidemark::sweeper

@@ -54,7 +54,8 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
       return other.uid != target.uid && shares_reference(other, target);
     });
   }
-  const CheckResult checked = check(asked, context.resolver, context.api, wanted.check, stop);
+  PullCredentials credentials(wanted.check.read_secrets ? &context.api : nullptr, context.clock);
+  const CheckResult checked = check(asked, context.resolver, credentials, wanted.check, stop);
   if (all) {
     auto plans = plan(all->workloads, checked.answers, now);
     pace(plans, wanted.pace, now);

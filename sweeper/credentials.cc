@@ -1,5 +1,6 @@
 #include "sweeper/credentials.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -15,26 +16,62 @@ void append_problem(std::string& problems, const std::string& problem) {
 
 }  // namespace
 
-const PullCredentials::Loaded& PullCredentials::secret(const std::string& ns,
+bool PullCredentials::expired(SteadyTime at, bool keep) const {
+  return !keep || began_ - at >= kTtl;
+}
+
+void PullCredentials::begin(Deadline deadline, std::stop_token stop) {
+  deadline_ = deadline;
+  stop_ = std::move(stop);
+  began_ = clock_.steady_now();
+  const auto too_old = [this](const auto& entry) {
+    return expired(entry.second.at, entry.second.keep);
+  };
+  std::erase_if(sources_, too_old);
+  std::erase_if(secrets_, too_old);
+}
+
+void PullCredentials::forget() {
+  sources_.clear();
+  secrets_.clear();
+}
+
+bool PullCredentials::refused(const std::string& pull_source) {
+  const auto found = sources_.find(pull_source);
+  if (found == sources_.end() || found->second.at >= began_) return false;
+  for (const std::string& key : found->second.secrets) {
+    const auto secret = secrets_.find(key);
+    if (secret != secrets_.end() && secret->second.at < began_) secrets_.erase(secret);
+  }
+  sources_.erase(found);
+  return true;
+}
+
+const PullCredentials::Loaded& PullCredentials::secret(const std::string& key,
+                                                       const std::string& ns,
                                                        const std::string& name) {
-  const std::string source = "secret " + ns + "/" + name;
-  const auto [entry, is_new] = secrets_.try_emplace(source);
-  if (!is_new) return entry->second;
+  const auto [entry, is_new] = secrets_.try_emplace(key);
+  Loaded& loaded = entry->second;
+  if (!is_new) return loaded;
+  loaded.at = clock_.steady_now();
+  const std::string source = "secret " + key;
   const auto secret = kube::get_secret(*api_, ns, name, deadline_, stop_);
   auto keyring = secret ? registry::read_pull_secret(secret->type, secret->data, source)
                         : Result<registry::Keyring>(fail(within(source, secret.error())));
   if (keyring) {
-    entry->second.keyring = std::move(*keyring);
+    loaded.keyring = std::move(*keyring);
   } else {
-    entry->second.problem = keyring.error().message;
+    loaded.problem = keyring.error().message;
+    loaded.keep = !keyring.error().retryable();
   }
-  return entry->second;
+  return loaded;
 }
 
 const PullCredentials::Source& PullCredentials::of(const Workload& workload) {
-  const auto [entry, is_new] = sources_.try_emplace(workload.pull_source());
-  Source& source = entry->second;
-  if (!is_new || api_ == nullptr) return source;
+  const auto [found, is_new] = sources_.try_emplace(workload.pull_source());
+  Entry& entry = found->second;
+  if (!is_new || api_ == nullptr) return entry.source;
+  entry.at = clock_.steady_now();
   std::vector<std::string> names = workload.pull_secrets;
   if (names.empty()) {
     auto account =
@@ -42,17 +79,21 @@ const PullCredentials::Source& PullCredentials::of(const Workload& workload) {
     if (account) {
       names = std::move(account->image_pull_secrets);
     } else {
-      append_problem(source.problems, "service account " + workload.ns + "/" +
-                                          workload.service_account + ": " +
-                                          account.error().message);
+      append_problem(entry.source.problems, "service account " + workload.ns + "/" +
+                                                workload.service_account + ": " +
+                                                account.error().message);
+      entry.keep = !account.error().retryable();
     }
   }
   for (const std::string& name : names) {
-    const Loaded& loaded = secret(workload.ns, name);
-    source.keyring.append(loaded.keyring);
-    append_problem(source.problems, loaded.problem);
+    const std::string& key = entry.secrets.emplace_back(workload.ns + "/" + name);
+    const Loaded& loaded = secret(key, workload.ns, name);
+    entry.source.keyring.append(loaded.keyring);
+    append_problem(entry.source.problems, loaded.problem);
+    entry.keep = entry.keep && loaded.keep;
+    entry.at = std::min(entry.at, loaded.at);
   }
-  return source;
+  return entry.source;
 }
 
 }  // namespace tidemark::sweeper

@@ -1,12 +1,15 @@
-// PullCredentials: the keyrings of one sweep, one for each place that credentials come from.
+// PullCredentials: the keyrings of the sweeps, one for each place that credentials come from.
 //
 // Purpose: pull secrets read by name (never listed), the service account's where the template names
-// none, each at most once in a sweep. Carries bytes from kube/ to registry/, which never meet.
-// Thread-safety: one thread. Ownership: secrets live as long as this object: one sweep.
-// Errors: a secret that cannot be read is skipped and told in `problems`, as the kubelet goes on
-// without it.
+// none, each at most once in kTtl; so a sweep after another reads nothing. Carries bytes from kube/
+// to registry/, which never meet.
+// Thread-safety: one thread. Ownership: secrets live for kTtl at most, from one sweep to the next;
+// who pauses longer calls forget(). Errors: a secret that cannot be read is skipped and told in
+// `problems`, as the kubelet goes on without it; what may work in a moment is read again by the
+// next sweep.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <stop_token>
 #include <string>
@@ -21,27 +24,48 @@ namespace tidemark::sweeper {
 
 class PullCredentials {
  public:
-  // `api` nullptr: a mode with no access to Secrets at all. `deadline` bounds all reads together.
-  PullCredentials(kube::Api* api, Deadline deadline, std::stop_token stop)
-      : api_(api), deadline_(deadline), stop_(std::move(stop)) {}
+  // A rotated credential is read at once where the registry refuses the old one (refused()), so
+  // this bounds only how long a secret stays in memory, and a registry that shows less to nobody.
+  static constexpr std::chrono::minutes kTtl{5};
+
+  // `api` nullptr: a mode with no access to Secrets at all.
+  PullCredentials(kube::Api* api, const Clock& clock) : api_(api), clock_(clock) {}
+
+  // A sweep begins: `deadline` bounds all its reads together. What is too old is forgotten.
+  void begin(Deadline deadline, std::stop_token stop);
 
   struct Source {
     registry::Keyring keyring;
     std::string problems;  // "" or "secret team-a/pull: not found"
   };
   const Source& of(const Workload& workload);
+  // A registry refused what this source gave: true where it was read before this sweep, and is
+  // read again by the next of().
+  bool refused(const std::string& pull_source);
+  void forget();
 
  private:
   struct Loaded {
     registry::Keyring keyring;
     std::string problem;
+    SteadyTime at{};
+    bool keep = true;  // false: its problem may pass
   };
-  const Loaded& secret(const std::string& ns, const std::string& name);
+  struct Entry {
+    Source source;
+    std::vector<std::string> secrets;  // keys of secrets_
+    SteadyTime at{};
+    bool keep = true;
+  };
+  const Loaded& secret(const std::string& key, const std::string& ns, const std::string& name);
+  bool expired(SteadyTime at, bool keep) const;
 
   kube::Api* api_;
-  Deadline deadline_;
+  const Clock& clock_;
+  Deadline deadline_ = Deadline::after(std::chrono::milliseconds::zero());
   std::stop_token stop_;
-  std::map<std::string, Source> sources_;
+  SteadyTime began_{};
+  std::map<std::string, Entry> sources_;
   std::map<std::string, Loaded> secrets_;
 };
 

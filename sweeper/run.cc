@@ -107,6 +107,9 @@ void run_sweeps(const SweepContext& context, const RunOptions& options, const So
     } else {
       readiness.failed("some kinds could not be listed");
     }
+    if (context.credentials != nullptr && wait >= PullCredentials::kTtl) {
+      context.credentials->forget();
+    }
     const bool goes_on =
         report ? wait_and_continue(context, options, source, std::move(*report), wait, pause, stop)
                : pause(wait, stop);

@@ -218,8 +218,10 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
     return fail(collected.error());
   }
   SweepReport report = begin_report(*collected);
+  PullCredentials of_this_sweep(options.check.read_secrets ? &context.api : nullptr, context.clock);
   CheckResult checked =
-      check(collected->workloads, context.resolver, context.api, options.check, stop);
+      check(collected->workloads, context.resolver,
+            context.credentials != nullptr ? *context.credentials : of_this_sweep, options.check, stop);
   report.answers = std::move(checked.answers);
   report.references_asked = checked.asked;
   report.references_failed = checked.failed;

@@ -1,7 +1,8 @@
 // sweep: one pass over the cluster, as one function of named stages.
 //
 // Purpose: collect -> check -> plan -> pace -> apply -> tell. Everything that a sweep knows is in
-// the objects themselves; between two sweeps nothing is remembered but metrics. Thread-safety: one
+// the objects themselves; between two sweeps nothing is remembered but metrics and, for minutes,
+// pull credentials (credentials.h). Thread-safety: one
 // sweep at a time per SweepMetrics; callers (run, once) see to it. Errors: a Result error where the
 // pass could not be made at all; all else is in the report.
 #pragma once
@@ -22,6 +23,7 @@
 #include "sweeper/apply.h"
 #include "sweeper/check.h"
 #include "sweeper/collect.h"
+#include "sweeper/credentials.h"
 #include "sweeper/pace.h"
 #include "sweeper/plan.h"
 #include "workload/kind.h"
@@ -81,7 +83,8 @@ struct SweepContext {
   const Clock& clock;
   const SweepMetrics& metrics;
   Logger log;
-  kube::EventSink* events = nullptr;  // nullptr: nobody is told
+  kube::EventSink* events = nullptr;       // nullptr: nobody is told
+  PullCredentials* credentials = nullptr;  // nullptr: of one sweep alone
 };
 
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,

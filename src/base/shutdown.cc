@@ -3,7 +3,6 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
-#include <ctime>
 #include <mutex>
 
 namespace tidemark {
@@ -17,9 +16,6 @@ sigset_t termination_signals() {
   return set;
 }
 
-// How often the waiting thread looks whether the object is being destroyed.
-constexpr std::timespec kPollInterval{.tv_sec = 0, .tv_nsec = 200'000'000};
-
 }  // namespace
 
 ShutdownSignal::ShutdownSignal() {
@@ -31,7 +27,8 @@ ShutdownSignal::ShutdownSignal() {
 
   waiter_ = std::jthread([this, signals](const std::stop_token& done) {
     while (!done.stop_requested()) {
-      const int received = sigtimedwait(&signals, nullptr, &kPollInterval);
+      const int received = sigwaitinfo(&signals, nullptr);
+      if (done.stop_requested()) return;  // woken by the destructor
       if (received <= 0) continue;
       if (stop_.stop_requested()) std::_Exit(128 + received);
       stop_.request_stop();
@@ -39,7 +36,11 @@ ShutdownSignal::ShutdownSignal() {
   });
 }
 
-ShutdownSignal::~ShutdownSignal() = default;
+ShutdownSignal::~ShutdownSignal() {
+  waiter_.request_stop();
+  // To that thread alone: it takes the signal, or it has ended already.
+  pthread_kill(waiter_.native_handle(), SIGTERM);
+}
 
 void ShutdownSignal::wait() const {
   std::mutex mutex;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -128,6 +129,13 @@ class RealClient final : public HttpClient {
   const std::string& identity(const Url& url) const {
     return options_.server_name.empty() ? url.host : options_.server_name;
   }
+  // Completes the context before its first connection.
+  const Status& trust() {
+    std::call_once(roots_added_, [this] {
+      if (options_.trust.system_roots) trusted_ = add_system_roots(context_.get());
+    });
+    return trusted_;
+  }
 
   Result<Response> exchange(const Request& request, const Timing& timing, const Sink* sink,
                             const std::stop_token& stop);
@@ -149,6 +157,8 @@ class RealClient final : public HttpClient {
 
   const ClientOptions options_;
   const std::shared_ptr<ssl_ctx_st> context_;
+  std::once_flag roots_added_;
+  Status trusted_;
   ConnectionPool pool_;
   NameLookup lookup_;
 };
@@ -246,6 +256,7 @@ Result<Connection> RealClient::connect(const Url& url, const Proxy* proxy, Deadl
       return fail(within("CONNECT through proxy " + proxy->url.authority(), open.error()));
     }
   }
+  if (const Status& trusted = trust(); !trusted) return fail(trusted.error());
   if (Status secured = connection->connect_tls(context_, identity(url), until); !secured) {
     return fail(std::move(secured.error()));
   }

@@ -211,9 +211,6 @@ Result<std::shared_ptr<ssl_ctx_st>> make_client_context(const TrustOptions& opti
   // Any certificate that was given as trusted ends a chain, self-signed or not, as in Go and curl.
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(raw), X509_V_FLAG_PARTIAL_CHAIN);
 
-  if (options.system_roots && SSL_CTX_set_default_verify_paths(raw) != 1) {
-    return openssl_failure("system roots");
-  }
   if (!options.ca_pem.empty()) {
     Result<std::vector<X509Ptr>> roots = parse_certificates(options.ca_pem, "CA certificate");
     if (!roots) return fail(roots.error());
@@ -230,6 +227,11 @@ Result<std::shared_ptr<ssl_ctx_st>> make_client_context(const TrustOptions& opti
     }
   }
   return context;
+}
+
+Status add_system_roots(ssl_ctx_st* context) {
+  if (SSL_CTX_set_default_verify_paths(context) != 1) return openssl_failure("system roots");
+  return {};
 }
 
 }  // namespace tidemark::net

@@ -164,6 +164,7 @@ TEST(Tls, ABundleTrustsEachOfItsAuthorities) {
 
 TEST(Tls, SystemRootsDoNotTrustATestAuthority) {
   const auto client = *make_client_context({});
+  ASSERT_TRUE(add_system_roots(client.get()));
   EXPECT_FALSE(shake_hands(serving(TestCa().issue()), client, "localhost").client);
 }
 
