@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/worker_pool.h"
+#include "sweeper/adopt.h"
 #include "sweeper/credentials.h"
 
 namespace tidemark::sweeper {
@@ -21,9 +22,9 @@ struct Question {
   Result<image::Digest> answer = fail(ErrorKind::kCanceled, "not asked: stopped");
 };
 
-bool asks(const Workload& workload, const TrackedSlot& slot) {
-  return slot.state == TrackedSlot::State::kSweepable &&
-         workload.settings.sweep != workload::SweepMode::kOff;
+bool asks(const Workload& workload, const TrackedSlot& slot, bool adopt) {
+  if (workload.settings.sweep == workload::SweepMode::kOff) return false;
+  return slot.state == TrackedSlot::State::kSweepable || (adopt && is_adoptable(workload, slot));
 }
 
 // Equal for equal lists of secrets, and reveals none (SHA-256, see Credential::identity).
@@ -34,7 +35,8 @@ std::string identity_of(const std::vector<registry::Credential>& credentials) {
   return identity;
 }
 
-std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials) {
+std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials,
+                             bool adopt) {
   // The same reference from the same place again, which is most of them: nothing new to ask.
   std::map<std::pair<std::string, std::string>, std::size_t> seen;
   std::map<std::pair<std::string, std::string>, std::size_t> by_identity;
@@ -43,7 +45,7 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
   for (const Workload& workload : workloads) {
     const std::string source = workload.pull_source();
     for (const TrackedSlot& slot : workload.slots) {
-      if (!asks(workload, slot)) continue;
+      if (!asks(workload, slot, adopt)) continue;
       const std::string reference = slot.reference->tagged();
       if (!seen.try_emplace({reference, source}, 0).second) continue;
       const PullCredentials::Source& from = credentials.of(workload);
@@ -105,7 +107,7 @@ CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& re
                   kube::Api& api, const CheckOptions& options, std::stop_token stop) {
   PullCredentials credentials(options.read_secrets ? &api : nullptr, Deadline::after(options.whole),
                               stop);
-  std::vector<Question> questions = gather(workloads, credentials);
+  std::vector<Question> questions = gather(workloads, credentials, options.adopt);
   ask_all(questions, resolver, options, stop);
   CheckResult result;
   result.asked = questions.size();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -110,10 +111,17 @@ void log_report(const Logger& log, const SweepReport& report) {
              {{"namespace", problem.ns}, {"what", problem.what}, {"cause", problem.error.message}});
   }
   log_plans(log, report.plans);
+  for (const Adoption& adoption : report.adopted) {
+    log.debug("adopted", {{"namespace", adoption.ns},
+                          {"workload", adoption.label},
+                          {"slot", adoption.slot},
+                          {"baseline", adoption.baseline.str()}});
+  }
   for (const RollOutcome& outcome : report.rolls) log_outcome(log, outcome);
   log.info("sweep done", {{"workloads", report.plans.size()},
                           {"references", report.references_asked},
                           {"unanswered", report.references_failed},
+                          {"adopted", report.adopted.size()},
                           {"rolled", count(report.rolls, RollOutcome::Kind::kRolled)},
                           {"failed", count(report.rolls, RollOutcome::Kind::kFailed)},
                           {"unreadable", report.problems.size()},
@@ -133,6 +141,16 @@ SweepReport begin_report(Collection& collected) {
   report.problems = std::move(collected.problems);
   report.read_everything = collected.listed_everything;
   return report;
+}
+
+void adopt_into(const SweepContext& context, const SweepOptions& options, Collection& collected,
+                SweepReport& report, const std::stop_token& stop) {
+  AdoptOptions adopting = options.adopt;
+  adopting.dry_run = adopting.dry_run || options.dry_run;
+  AdoptReport adopted = adopt(collected.workloads, report.answers, context.resolver, context.api,
+                              adopting, context.clock.wall_now(), stop);
+  report.adopted = std::move(adopted.adopted);
+  std::ranges::move(adopted.problems, std::back_inserter(report.problems));
 }
 
 void plan_and_apply(const SweepContext& context, const SweepOptions& options,
@@ -223,6 +241,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
   report.answers = std::move(checked.answers);
   report.references_asked = checked.asked;
   report.references_failed = checked.failed;
+  adopt_into(context, options, *collected, report, stop);
   plan_and_apply(context, options, *collected, report, stop);
   report.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.steady_now() - begin);

@@ -1,9 +1,9 @@
 // sweep: one pass over the cluster, as one function of named stages.
 //
-// Purpose: collect -> check -> plan -> pace -> apply -> tell. Everything that a sweep knows is in
-// the objects themselves; between two sweeps nothing is remembered but metrics. Thread-safety: one
-// sweep at a time per SweepMetrics; callers (run, once) see to it. Errors: a Result error where the
-// pass could not be made at all; all else is in the report.
+// Purpose: collect -> check -> adopt -> plan -> pace -> apply -> tell. Everything that a sweep
+// knows is in the objects themselves; between two sweeps nothing is remembered but metrics.
+// Thread-safety: one sweep at a time per SweepMetrics; callers (run, once) see to it. Errors: a
+// Result error where the pass could not be made at all; all else is in the report.
 #pragma once
 
 #include <chrono>
@@ -19,6 +19,7 @@
 #include "kube/api.h"
 #include "kube/events.h"
 #include "registry/resolver.h"
+#include "sweeper/adopt.h"
 #include "sweeper/apply.h"
 #include "sweeper/check.h"
 #include "sweeper/collect.h"
@@ -34,6 +35,7 @@ struct SweepOptions {
   workload::Settings defaults;
   workload::KindTable kinds;
   CheckOptions check;
+  AdoptOptions adopt;
   PaceOptions pace;
   ApplyOptions apply;
   bool dry_run = false;  // plan only
@@ -47,6 +49,7 @@ struct SweepReport {
   std::vector<RollOutcome> rolls;        // one for each plan that rolls, in the same order
   std::vector<CollectProblem> problems;  // what could not be read
   bool read_everything = true;           // every kind could be listed
+  std::vector<Adoption> adopted;         // slots that got a baseline
   Answers answers;                       // of the registries, for continue_sweep()
   std::size_t references_asked = 0;
   std::size_t references_failed = 0;

@@ -153,6 +153,7 @@ class Reader {
           [&](const YamlValue& v) { s.max_rollouts_per_namespace = v.number(1, kMaxRollouts); }},
          {"maxRolloutsPerImage",
           [&](const YamlValue& v) { s.max_rollouts_per_image = v.number(1, kMaxRollouts); }},
+         {"adopt", [&](const YamlValue& v) { s.adopt = v.flag(); }},
          {"waves", [&](const YamlValue& v) { s.waves = v.flag(); }}});
   }
 

@@ -112,6 +112,7 @@ sweeper:
   maxRolloutsPerNamespace: 3
   maxRolloutsPerImage: 2
   waves: false
+  adopt: false
 defaults:
   sweep: roll
   mode: pin
@@ -160,6 +161,7 @@ registries:
   EXPECT_EQ(config.sweeper.max_rollouts_per_namespace, 3U);
   EXPECT_EQ(config.sweeper.max_rollouts_per_image, 2U);
   EXPECT_FALSE(config.sweeper.waves);
+  EXPECT_FALSE(config.sweeper.adopt);
   EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kRoll);
   EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
   EXPECT_FALSE(config.defaults.stamp);
