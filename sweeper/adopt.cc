@@ -118,7 +118,7 @@ class Adopter {
   // Nothing runs: the next pod pulls what the tag means then.
   void adopt_idle(Workload& workload, TrackedSlot& slot) {
     if (slot.adopted) return;
-    if (!slot.always_pulled) {
+    if (slot.pull_policy != "Always") {
       return refuse(slot, "nothing runs that says which image nodes have");
     }
     take(slot, *served(workload, slot, answers_));

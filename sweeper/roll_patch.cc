@@ -51,22 +51,28 @@ void change_image(workload::JsonPatch& patch, const workload::Slot& slot, const 
 std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTime now) {
   std::vector<workload::HistoryEntry> entries;
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.verdict != Verdict::kRoll) continue;
+    if (!slot.changes()) continue;
     entries.push_back({.time = to_rfc3339(now),
                        .slot = slot.slot,
                        .from = slot.from->str(),
                        .to = new_stamp(slot).str(),
-                       .why = std::string(workload::kWhyMoved),
+                       .why = std::string(slot.verdict == Verdict::kUndo ? workload::kWhyRolledBack
+                                                                         : workload::kWhyMoved),
                        .by = std::string(workload::kStampWriter)});
   }
   return entries;
 }
 
-// The holds that are left: the tag of a rolled slot has moved on to a digest that is not held.
-workload::Held remaining_holds(const StringMap& annotations, const WorkloadPlan& plan) {
+// The tag of a rolled slot has moved on to a digest that is not held; what failed is held now.
+workload::Held next_holds(const StringMap& annotations, const WorkloadPlan& plan, WallTime now) {
   auto held = workload::parse_held(value_of(annotations, workload::kHeldKey));
   for (const SlotPlan& slot : plan.slots) {
     if (slot.verdict == Verdict::kRoll) held.erase(slot.slot);
+    if (slot.verdict != Verdict::kUndo) continue;
+    if (workload::is_held(held, slot.slot, slot.from->digest())) continue;
+    held[slot.slot].push_back({.digest = slot.from->digest(),
+                               .reason = std::string(workload::kHeldByFailure),
+                               .since = to_rfc3339(now)});
   }
   return held;
 }
@@ -103,7 +109,7 @@ StringMap wanted_annotations(const workload::Object& object, const WorkloadPlan&
       workload::parse_history(value_of(object.annotations, workload::kHistoryKey)));
   wanted.insert_or_assign(std::string(workload::kHistoryKey), workload::dump_history(history));
   const auto old_held = workload::parse_held(value_of(object.annotations, workload::kHeldKey));
-  if (const auto held = remaining_holds(object.annotations, plan); held != old_held) {
+  if (const auto held = next_holds(object.annotations, plan, now); held != old_held) {
     set_or_erase(wanted, workload::kHeldKey, workload::dump_held(held));
   }
   const auto old_baseline =
@@ -125,7 +131,7 @@ std::string change_cause(const WorkloadPlan& plan) {
   std::string text(workload::kChangeCausePrefix);
   bool first = true;
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.verdict != Verdict::kRoll) continue;
+    if (!slot.changes()) continue;
     if (!first) text += ", ";
     first = false;
     text += move_text(slot);
@@ -138,7 +144,7 @@ workload::JsonPatch make_roll_patch(const workload::Object& object, const Worklo
   workload::JsonPatch patch = patch_of(object);
   StringMap stamps = object.pod_template.annotations;
   for (const SlotPlan& planned : plan.slots) {
-    if (planned.verdict != Verdict::kRoll) continue;
+    if (!planned.changes()) continue;
     const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
     if (slot == nullptr) continue;
     change_image(patch, *slot, planned);

@@ -67,13 +67,14 @@ void log_outcome(const Logger& log, const RollOutcome& outcome) {
   }
   log_release(log, outcome.plan, outcome.released);
   for (const SlotPlan& slot : outcome.plan.slots) {
-    if (slot.verdict != Verdict::kRoll) continue;
-    log.info("rolled", {{"namespace", outcome.plan.ns},
-                        {"workload", outcome.plan.label},
-                        {"slot", slot.slot},
-                        {"image", slot.image},
-                        {"from", slot.from->digest().str()},
-                        {"to", slot.to->str()}});
+    if (!slot.changes()) continue;
+    log.info(slot.verdict == Verdict::kUndo ? "rolled back" : "rolled",
+             {{"namespace", outcome.plan.ns},
+              {"workload", outcome.plan.label},
+              {"slot", slot.slot},
+              {"image", slot.image},
+              {"from", slot.from->digest().str()},
+              {"to", slot.to->str()}});
   }
 }
 

@@ -68,6 +68,19 @@ std::optional<image::Digest> newest_target(const std::vector<workload::HistoryEn
   return std::nullopt;
 }
 
+// Where the last roll found this slot, if that roll is what made its stamp.
+std::optional<Stamp> last_roll_from(const std::vector<workload::HistoryEntry>& history,
+                                    const TrackedSlot& slot) {
+  if (!slot.stamp) return std::nullopt;
+  for (const workload::HistoryEntry& entry : history) {
+    if (entry.why != workload::kWhyMoved || entry.time != history.front().time) break;
+    if (entry.slot != slot.id || entry.to != slot.stamp->str()) continue;
+    auto from = Stamp::parse(entry.from);
+    if (from && from->is_for(*slot.reference)) return std::move(*from);
+  }
+  return std::nullopt;
+}
+
 std::string lower(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(),
@@ -142,14 +155,18 @@ Workload track(const workload::Object& object) {
     tracked.id = slot.id();
     tracked.image = slot.image;
     tracked.written = slot.image;
-    tracked.always_pulled = workload::effective_pull_policy(slot) == "Always";
+    tracked.pull_policy = workload::effective_pull_policy(slot);
     const auto stamp = stamps.find(slot.stamp_key());
     read_image(tracked, slot,
                stamp == stamps.end() ? std::nullopt : std::optional<Stamp>(stamp->second),
                baseline);
     tracked.last_recorded = newest_target(history, tracked);
+    tracked.rolled_from = last_roll_from(history, tracked);
     if (const auto holds = held.find(tracked.id); holds != held.end()) {
-      for (const workload::Hold& hold : holds->second) tracked.held.push_back(hold.digest);
+      for (const workload::Hold& hold : holds->second) {
+        tracked.held.push_back(hold.digest);
+        if (hold.reason == workload::kHeldByFailure) tracked.failed.push_back(hold.digest);
+      }
     }
   }
   return out;

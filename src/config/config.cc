@@ -164,6 +164,12 @@ class Reader {
         {{"sweep", [&](const YamlValue& v) { d.sweep = v.parsed(workload::parse_sweep_mode); }},
          {"mode", [&](const YamlValue& v) { d.mode = v.parsed(workload::parse_stamp_mode); }},
          {"stamp", [&](const YamlValue& v) { d.stamp = stamp_switch(v); }},
+         {"onFailure",
+          [&](const YamlValue& v) { d.on_failure = v.parsed(workload::parse_on_failure); }},
+         {"onCachedPolicy",
+          [&](const YamlValue& v) {
+            d.on_cached_policy = v.parsed(workload::parse_on_cached_policy);
+          }},
          {"cooldown",
           [&](const YamlValue& v) {
             d.cooldown = std::chrono::ceil<std::chrono::seconds>(v.duration(0ms, kMaxCooldown));

@@ -36,6 +36,8 @@ inline constexpr std::string_view kHoldReasonKey = "tidemark.dev/hold-reason";
 inline constexpr std::string_view kHoldUntilKey = "tidemark.dev/hold-until";
 inline constexpr std::string_view kWindowKey = "tidemark.dev/window";
 inline constexpr std::string_view kCooldownKey = "tidemark.dev/cooldown";
+inline constexpr std::string_view kOnFailureKey = "tidemark.dev/on-failure";
+inline constexpr std::string_view kOnCachedPolicyKey = "tidemark.dev/on-cached-policy";
 inline constexpr std::string_view kIgnoreContainersKey = "tidemark.dev/ignore-containers";
 
 // The fieldManager of Tidemark's own writers of stamps: admission leaves their writes as they are,

@@ -117,6 +117,8 @@ defaults:
   sweep: roll
   mode: pin
   stamp: off
+  onFailure: undo
+  onCachedPolicy: roll
   cooldown: 10m
   ignoreContainers:
     - istio-proxy
@@ -165,6 +167,8 @@ registries:
   EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kRoll);
   EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
   EXPECT_FALSE(config.defaults.stamp);
+  EXPECT_EQ(config.defaults.on_failure, workload::OnFailure::kUndo);
+  EXPECT_EQ(config.defaults.on_cached_policy, workload::OnCachedPolicy::kRoll);
   EXPECT_EQ(config.defaults.cooldown, std::chrono::minutes(10));
   EXPECT_EQ(config.defaults.ignored_containers,
             (std::set<std::string>{"istio-proxy", "linkerd-proxy"}));
