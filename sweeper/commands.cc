@@ -145,7 +145,9 @@ int once(const SweepContext& context, const Options& options, Streams streams,
   const auto report = sweep(context, sweep_options(options), std::move(stop));
   if (!report) return complain(streams.err, report.error());
   streams.out << print_report(*report, options.format);
-  return options.exit_code && report->moved_or_failed() ? kExitMovedOrFailed : kExitOk;
+  const bool told = (options.exit_code == ExitCode::kFailed && report->failed()) ||
+                    (options.exit_code == ExitCode::kMovedOrFailed && report->moved_or_failed());
+  return told ? kExitMovedOrFailed : kExitOk;
 }
 
 int explain(const SweepContext& context, const Options& options, Streams streams,

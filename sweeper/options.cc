@@ -33,7 +33,7 @@ struct Flags {
   std::string output = "table";
   std::string target;
   bool dry_run = false;
-  bool exit_code = false;
+  std::string exit_code;
   bool leader_elect = false;
   bool no_leader_elect = false;
   std::vector<std::string> slots;
@@ -238,7 +238,9 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   if (!format) return fail(within("--output", format.error()));
   out.format = *format;
   out.dry_run = flags.dry_run;
-  out.exit_code = flags.exit_code;
+  const auto exit_code = parse_exit_code(flags.exit_code);
+  if (!exit_code) return fail(exit_code.error());
+  out.exit_code = *exit_code;
   out.kubeconfig = {.path = flags.kubeconfig, .context = flags.context};
   const bool order = out.command == Command::kHold || out.command == Command::kResume;
   if (order) {
@@ -246,6 +248,14 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   }
   if (order || out.command == Command::kExplain || out.command == Command::kHistory) {
     auto target = order ? parse_order_target(flags.target, out.config.kinds)
+// CLI11 gives "true" for the bare flag.
+Result<ExitCode> parse_exit_code(std::string_view text) {
+  if (text.empty()) return ExitCode::kNone;
+  if (text == "true") return ExitCode::kMovedOrFailed;
+  if (text == "failed") return ExitCode::kFailed;
+  return fail(ErrorKind::kInvalid, "--exit-code: alone, or --exit-code=failed");
+}
+
                         : parse_target(flags.target, out.config.kinds);
     if (!target) return fail(target.error());
     out.target = std::move(*target);

@@ -79,7 +79,7 @@ TEST(Options, OnceTakesWhatKubectlTakes) {
   EXPECT_EQ(options.selection.label_selector, "app=web");
   EXPECT_EQ(options.selection.field_selector, "metadata.name=web");
   EXPECT_TRUE(options.dry_run);
-  EXPECT_TRUE(options.exit_code);
+  EXPECT_EQ(options.exit_code, ExitCode::kMovedOrFailed);
   EXPECT_EQ(options.kubeconfig.path, "/k");
   EXPECT_EQ(options.kubeconfig.context, "kind");
   EXPECT_EQ(options.format, Format::kJson);
@@ -90,6 +90,13 @@ TEST(Options, OnceLooksAtOneNamespaceUnlessToldAndRunAtAll) {
   EXPECT_TRUE(parse({"once"}).options().own_namespace_only);
   EXPECT_FALSE(parse({"once", "-A"}).options().own_namespace_only);
   EXPECT_FALSE(parse({"run"}).options().own_namespace_only);
+}
+
+TEST(Options, ReadsWhatTheExitCodeIsToTell) {
+  EXPECT_EQ(parse({"once"}).options().exit_code, ExitCode::kNone);
+  EXPECT_EQ(parse({"once", "--exit-code"}).options().exit_code, ExitCode::kMovedOrFailed);
+  EXPECT_EQ(parse({"once", "--exit-code=failed", "-A"}).options().exit_code, ExitCode::kFailed);
+  EXPECT_EQ(parse({"once", "--exit-code=moved"}).code(), kExitUsage);
 }
 
 TEST(Options, ReadsATarget) {
