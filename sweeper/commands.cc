@@ -45,9 +45,8 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
                             const Workload& target, const std::stop_token& stop) {
   const SweepOptions wanted = sweep_options(options);
   const WallTime now = context.clock.wall_now();
-  const auto all =
-      collect(context.api, wanted.kinds, {.namespaces = options.config.sweeper.namespaces},
-              wanted.defaults, stop);
+  const auto all = collect(context.api, wanted.kinds, configured_selection(options.config.sweeper),
+                           wanted.defaults, stop);
   std::vector<Workload> asked{target};
   if (all) {
     std::ranges::copy_if(all->workloads, std::back_inserter(asked), [&](const Workload& other) {
@@ -62,9 +61,14 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
     if (found != plans.end() && all->listed_everything) return std::move(*found);
   }
   WorkloadPlan alone = plan_workload(target, checked.answers, now);
-  alone.problems.push_back(
-      "pacing is not considered: " +
-      (all ? std::string("it could not be read among all others") : all.error().message));
+  if (all && all->listed_everything) {
+    alone.problems.emplace_back(
+        "a sweep does not look at it: see the configuration's namespaces and selectors");
+  } else {
+    alone.problems.push_back(
+        "pacing is not considered: " +
+        (all ? std::string("it could not be read among all others") : all.error().message));
+  }
   return alone;
 }
 

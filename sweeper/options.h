@@ -60,6 +60,9 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
                                           const config::Environment& environment, std::ostream& out,
                                           std::ostream& err);
 
+// What a sweep looks at where no flag says otherwise.
+Selection configured_selection(const config::SweeperConfig& config);
+
 // "deployment/web", "deploy/web". kInvalid names what is wrong with it.
 Result<Target> parse_target(std::string_view text, const workload::KindTable& kinds);
 
