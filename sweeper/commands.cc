@@ -58,7 +58,7 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
                             const std::stop_token& stop) {
   const SweepOptions wanted = sweep_options(options);
   const WallTime now = context.clock.wall_now();
-  auto all = collect(context.api, wanted.kinds, {.namespaces = options.config.sweeper.namespaces},
+  auto all = collect(context.api, wanted.kinds, configured_selection(options.config.sweeper),
                      wanted.defaults, stop);
   std::vector<Workload> asked{target};
   if (all) {
@@ -77,9 +77,14 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
     if (found != plans.end() && all->listed_everything) return std::move(*found);
   }
   WorkloadPlan alone = plan_workload(target, checked.answers, now);
-  alone.problems.push_back(
-      "pacing is not considered: " +
-      (all ? std::string("it could not be read among all others") : all.error().message));
+  if (all && all->listed_everything) {
+    alone.problems.emplace_back(
+        "a sweep does not look at it: see the configuration's namespaces and selectors");
+  } else {
+    alone.problems.push_back(
+        "pacing is not considered: " +
+        (all ? std::string("it could not be read among all others") : all.error().message));
+  }
   return alone;
 }
 
@@ -127,7 +132,9 @@ int once(const SweepContext& context, const Options& options, Streams streams,
   const auto report = sweep(context, sweep_options(options), std::move(stop));
   if (!report) return complain(streams.err, report.error());
   streams.out << print_report(*report, options.format);
-  return options.exit_code && report->moved_or_failed() ? kExitMovedOrFailed : kExitOk;
+  const bool told = (options.exit_code == ExitCode::kFailed && report->failed()) ||
+                    (options.exit_code == ExitCode::kMovedOrFailed && report->moved_or_failed());
+  return told ? kExitMovedOrFailed : kExitOk;
 }
 
 int explain(const SweepContext& context, const Options& options, Streams streams,

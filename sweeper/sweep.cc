@@ -167,10 +167,10 @@ void plan_and_apply(const SweepContext& context, const SweepOptions& options,
 
 }  // namespace
 
-bool SweepReport::moved_or_failed() const {
-  const bool moved = any_slot(plans, is_moved);
-  return moved || references_failed > 0 || !problems.empty() ||
-         count(rolls, RollOutcome::Kind::kFailed) > 0;
+bool SweepReport::moved() const { return any_slot(plans, is_moved); }
+
+bool SweepReport::failed() const {
+  return references_failed > 0 || !problems.empty() || count(rolls, RollOutcome::Kind::kFailed) > 0;
 }
 
 SweepMetrics::SweepMetrics(Metrics& metrics)

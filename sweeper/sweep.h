@@ -55,8 +55,9 @@ struct SweepReport {
   std::size_t references_failed = 0;
   std::chrono::milliseconds took{0};
 
-  // `once --exit-code`: something has moved or something failed.
-  bool moved_or_failed() const;
+  bool moved() const;   // some tag has, whether it was rolled or not
+  bool failed() const;  // a roll, an answer of a registry, or something could not be read
+  bool moved_or_failed() const { return moved() || failed(); }
   bool paced() const;  // some rolls wait for others
 };
 

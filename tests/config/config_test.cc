@@ -107,6 +107,9 @@ sweeper:
   interval: 1m30s
   schedule: 30 */5 * * * * +02:00
   namespaces: [team-a, team-b]
+  excludeNamespaces: [kube-system]
+  labelSelector: team=a,tier!=db
+  fieldSelector: metadata.name=web
   checkConcurrency: 4
   maxRollouts: 5
   maxRolloutsPerNamespace: 3
@@ -157,6 +160,9 @@ registries:
   EXPECT_EQ(config.registries.docker_config_file, "/etc/tidemark-pull/.dockerconfigjson");
   EXPECT_EQ(config.sweeper.interval, milliseconds(90'000));
   EXPECT_EQ(config.sweeper.namespaces, (std::vector<std::string>{"team-a", "team-b"}));
+  EXPECT_EQ(config.sweeper.exclude_namespaces, std::vector<std::string>{"kube-system"});
+  EXPECT_EQ(config.sweeper.label_selector, "team=a,tier!=db");
+  EXPECT_EQ(config.sweeper.field_selector, "metadata.name=web");
   EXPECT_EQ(config.sweeper.schedule, Cron::parse("30 */5 * * * * +02:00").value());
   EXPECT_EQ(config.sweeper.check_concurrency, 4U);
   EXPECT_EQ(config.sweeper.max_rollouts, 5U);

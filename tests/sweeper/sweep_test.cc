@@ -151,6 +151,37 @@ TEST(Sweep, LooksOnlyAtTheNamespacesThatAreNamed) {
   EXPECT_EQ(cluster.stamp({.ns = "team-b"}), stamp_text(kImage, 'b'));
 }
 
+TEST(Sweep, AsksForWhatIsSelected) {
+  Cluster cluster;
+  cluster.options.selection = {.excluded = {"team-b", "team-c"},
+                               .label_selector = "app=web",
+                               .field_selector = "metadata.name=web"};
+  EXPECT_TRUE(cluster.sweep());
+  for (const Call& call : cluster.api.calls("list")) {
+    const bool namespaces = call.path == "/api/v1/namespaces";
+    EXPECT_EQ(call.label_selector, namespaces ? "" : "app=web");
+    EXPECT_EQ(call.field_selector,
+              namespaces
+                  ? ""
+                  : "metadata.name=web,metadata.namespace!=team-b,metadata.namespace!=team-c");
+  }
+}
+
+TEST(Sweep, ASelectorThatIsRefusedIsOneProblem) {
+  Cluster cluster;
+  cluster.add_namespace("team-b");
+  cluster.options.selection = {.namespaces = {"team-a", "team-b"}, .field_selector = "spec.a=b"};
+  cluster.api.before([](const Call& call) -> std::optional<Error> {
+    if (call.verb != "list" || call.path.ends_with("/cronjobs")) return std::nullopt;
+    return Error{.kind = ErrorKind::kInvalid, .message = "no such field", .http_status = 400};
+  });
+  const auto report = cluster.sweep();
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->read_everything);
+  ASSERT_EQ(report->problems.size(), 1U);
+  EXPECT_EQ(report->problems[0].what, "deployments, statefulsets, daemonsets");
+}
+
 TEST(Sweep, SkipsOwnedAndDeletedObjects) {
   Cluster cluster;
   json owned = object_of({.name = "owned"});
