@@ -225,6 +225,7 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
                    .rollout = workload.rollout,
                    .rolled_last = workload.rolled_last,
                    .owns_image = workload.owns_image,
+                   .restarted_at = workload.settings.restarted_at,
                    .failure_counts = workload.settings.on_failure != workload::OnFailure::kIgnore};
   const std::string pull_source = workload.pull_source();
   std::string blocked_by;

@@ -76,6 +76,7 @@ struct WorkloadPlan {
   workload::RolloutState rollout = workload::RolloutState::kIdle;
   bool rolled_last = false;
   bool owns_image = false;
+  bool restarted_at = false;   // Settings::restarted_at
   bool failure_counts = true;  // tidemark.dev/on-failure is not ignore
 
   bool rolls() const;  // or goes back

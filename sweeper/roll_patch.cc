@@ -142,15 +142,18 @@ std::string change_cause(const WorkloadPlan& plan) {
 workload::JsonPatch make_roll_patch(const workload::Object& object, const WorkloadPlan& plan,
                                     WallTime now) {
   workload::JsonPatch patch = patch_of(object);
-  StringMap stamps = object.pod_template.annotations;
+  StringMap of_template = object.pod_template.annotations;
   for (const SlotPlan& planned : plan.slots) {
     if (!planned.changes()) continue;
     const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
     if (slot == nullptr) continue;
     change_image(patch, *slot, planned);
-    stamps.insert_or_assign(slot->stamp_key(), new_stamp(planned).str());
+    of_template.insert_or_assign(slot->stamp_key(), new_stamp(planned).str());
   }
-  change_template_annotations(patch, object, stamps);
+  if (plan.restarted_at) {
+    of_template.insert_or_assign(std::string(workload::kRestartedAtKey), to_rfc3339(now));
+  }
+  change_template_annotations(patch, object, of_template);
   change_annotations(patch, object, wanted_annotations(object, plan, now));
   return patch;
 }

@@ -173,6 +173,7 @@ class Reader {
         {{"sweep", [&](const YamlValue& v) { d.sweep = v.parsed(workload::parse_sweep_mode); }},
          {"mode", [&](const YamlValue& v) { d.mode = v.parsed(workload::parse_stamp_mode); }},
          {"stamp", [&](const YamlValue& v) { d.stamp = stamp_switch(v); }},
+         {"restartedAt", [&](const YamlValue& v) { d.restarted_at = v.flag(); }},
          {"onFailure",
           [&](const YamlValue& v) { d.on_failure = v.parsed(workload::parse_on_failure); }},
          {"onCachedPolicy",

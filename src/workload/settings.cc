@@ -31,6 +31,7 @@ constexpr std::array kFailurePolicies = {Named<OnFailure>{"hold", OnFailure::kHo
 constexpr std::array kCachedPolicies = {Named<OnCachedPolicy>{"report", OnCachedPolicy::kReport},
                                         Named<OnCachedPolicy>{"pin", OnCachedPolicy::kPin},
                                         Named<OnCachedPolicy>{"roll", OnCachedPolicy::kRoll}};
+constexpr std::array kFlag = {Named<bool>{"true", true}, Named<bool>{"false", false}};
 constexpr std::array kSwitch = {Named<bool>{"on", true}, Named<bool>{"off", false}};
 
 template <typename T>
@@ -211,6 +212,10 @@ Result<OnCachedPolicy> parse_on_cached_policy(std::string_view text) {
   return choose(text, std::span<const Named<OnCachedPolicy>>(kCachedPolicies));
 }
 
+Result<bool> parse_flag(std::string_view text) {
+  return choose(text, std::span<const Named<bool>>(kFlag));
+}
+
 Result<bool> parse_stamp_switch(std::string_view text) {
   return choose(text, std::span<const Named<bool>>(kSwitch));
 }
@@ -263,17 +268,19 @@ EffectiveSettings effective_settings(const Metadata& own, std::span<const std::s
                                      const Metadata& ns, const Settings& defaults) {
   EffectiveSettings out;
   const Lookup lookup(own, ns, out.problems);
-  out.settings = {.sweep = lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
-                  .mode = lookup.first(kModeKey, defaults.mode, parse_stamp_mode),
-                  .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
-                  .on_failure = lookup.first(kOnFailureKey, defaults.on_failure, parse_on_failure),
-                  .on_cached_policy = lookup.first(kOnCachedPolicyKey, defaults.on_cached_policy,
-                                                   parse_on_cached_policy),
-                  .holds = lookup.holds(),
-                  .cooldown = lookup.first(kCooldownKey, defaults.cooldown, parse_cooldown),
-                  .windows = lookup.windows(defaults.windows),
-                  .ignored_containers = lookup.first(
-                      kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
+  out.settings = {
+      .sweep = lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
+      .mode = lookup.first(kModeKey, defaults.mode, parse_stamp_mode),
+      .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
+      .restarted_at = lookup.first(kRestartedAtOptionKey, defaults.restarted_at, parse_flag),
+      .on_failure = lookup.first(kOnFailureKey, defaults.on_failure, parse_on_failure),
+      .on_cached_policy =
+          lookup.first(kOnCachedPolicyKey, defaults.on_cached_policy, parse_on_cached_policy),
+      .holds = lookup.holds(),
+      .cooldown = lookup.first(kCooldownKey, defaults.cooldown, parse_cooldown),
+      .windows = lookup.windows(defaults.windows),
+      .ignored_containers =
+          lookup.first(kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
   tell_unknown_slots(slots, out);
   return out;
 }

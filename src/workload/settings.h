@@ -40,6 +40,7 @@ Result<SweepMode> parse_sweep_mode(std::string_view text);             // roll, 
 Result<StampMode> parse_stamp_mode(std::string_view text);             // annotate, pin
 Result<OnFailure> parse_on_failure(std::string_view text);             // hold, undo, ignore
 Result<OnCachedPolicy> parse_on_cached_policy(std::string_view text);  // report, pin, roll
+Result<bool> parse_flag(std::string_view text);                        // true, false
 Result<bool> parse_stamp_switch(std::string_view text);                // on, off
 // RFC 1123 label: at most 63 of a-z, 0-9 and inner '-'. Containers, volumes, namespaces.
 bool is_dns_label(std::string_view name);
@@ -63,6 +64,7 @@ struct Settings {
   SweepMode sweep = SweepMode::kReport;
   StampMode mode = StampMode::kAnnotate;
   bool stamp = true;
+  bool restarted_at = false;  // a roll writes kubectl.kubernetes.io/restartedAt beside the stamp
   OnFailure on_failure = OnFailure::kHold;
   OnCachedPolicy on_cached_policy = OnCachedPolicy::kReport;
   std::vector<HoldOrder> holds{};  // of the workload before those of its namespace

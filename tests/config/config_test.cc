@@ -121,6 +121,7 @@ defaults:
   mode: pin
   stamp: off
   onFailure: undo
+  restartedAt: true
   onCachedPolicy: roll
   cooldown: 10m
   ignoreContainers:
@@ -173,6 +174,7 @@ registries:
   EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kRoll);
   EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
   EXPECT_FALSE(config.defaults.stamp);
+  EXPECT_TRUE(config.defaults.restarted_at);
   EXPECT_EQ(config.defaults.on_failure, workload::OnFailure::kUndo);
   EXPECT_EQ(config.defaults.on_cached_policy, workload::OnCachedPolicy::kRoll);
   EXPECT_EQ(config.defaults.cooldown, std::chrono::minutes(10));

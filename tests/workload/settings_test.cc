@@ -37,6 +37,7 @@ TEST(Settings, ReadsEveryKey) {
                 {"tidemark.dev/mode", "pin"},
                 {"tidemark.dev/stamp", "off"},
                 {"tidemark.dev/hold", "true"},
+                {"tidemark.dev/restarted-at", "true"},
                 {"tidemark.dev/on-failure", "undo"},
                 {"tidemark.dev/on-cached-policy", "pin"},
                 {"tidemark.dev/cooldown", "1h30m"},
@@ -48,6 +49,7 @@ TEST(Settings, ReadsEveryKey) {
   EXPECT_EQ(effective.settings.mode, StampMode::kPin);
   EXPECT_FALSE(effective.settings.stamp);
   ASSERT_EQ(effective.settings.holds.size(), 1U);
+  EXPECT_TRUE(effective.settings.restarted_at);
   EXPECT_EQ(effective.settings.on_failure, OnFailure::kUndo);
   EXPECT_EQ(effective.settings.on_cached_policy, OnCachedPolicy::kPin);
   EXPECT_EQ(effective.settings.cooldown, std::chrono::minutes(90));
