@@ -15,11 +15,11 @@ namespace {
 
 using Kind = RollOutcome::Kind;
 
-// True where every slot that `wanted` rolls carries its new stamp in `pod_template`.
+// True where every slot that `wanted` changes carries its new stamp in `pod_template`.
 bool carries(const workload::PodTemplate& pod_template, const WorkloadPlan& wanted) {
   const auto stamps = workload::read_stamps(pod_template.annotations);
   return std::ranges::all_of(wanted.slots, [&](const SlotPlan& planned) {
-    if (planned.verdict != Verdict::kRoll) return true;
+    if (!planned.changes()) return true;
     return std::ranges::any_of(pod_template.slots, [&](const workload::Slot& slot) {
       if (slot.id() != planned.slot) return false;
       const auto stamp = stamps.find(slot.stamp_key());

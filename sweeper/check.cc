@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/worker_pool.h"
+#include "sweeper/adopt.h"
 
 namespace tidemark::sweeper {
 namespace {
@@ -23,9 +24,9 @@ struct Question {
   Result<image::Digest> answer = fail(ErrorKind::kCanceled, "not asked: stopped");
 };
 
-bool asks(const Workload& workload, const TrackedSlot& slot) {
-  return slot.state == TrackedSlot::State::kSweepable &&
-         workload.settings.sweep != workload::SweepMode::kOff;
+bool asks(const Workload& workload, const TrackedSlot& slot, bool adopt) {
+  if (workload.settings.sweep == workload::SweepMode::kOff) return false;
+  return slot.state == TrackedSlot::State::kSweepable || (adopt && is_adoptable(workload, slot));
 }
 
 // Equal for equal lists of secrets, and reveals none (SHA-256, see Credential::identity).
@@ -40,7 +41,7 @@ using Place = std::pair<std::string, std::string>;  // reference, pull source
 
 // `only`: of these places; nullptr: of all.
 std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials,
-                             const std::set<Place>* only = nullptr) {
+                             bool adopt, const std::set<Place>* only = nullptr) {
   // The same reference from the same place again, which is most of them: nothing new to ask.
   std::set<Place> seen;
   std::map<std::pair<std::string, std::string>, std::size_t> by_identity;
@@ -49,7 +50,7 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
   for (const Workload& workload : workloads) {
     const std::string source = workload.pull_source();
     for (const TrackedSlot& slot : workload.slots) {
-      if (!asks(workload, slot)) continue;
+      if (!asks(workload, slot, adopt)) continue;
       const std::string reference = slot.reference->tagged();
       const Place place{reference, source};
       if (only != nullptr && !only->contains(place)) continue;
@@ -57,8 +58,7 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
       const PullCredentials::Source& from = credentials.of(workload);
       auto tried = from.keyring.lookup(*slot.reference);
       std::string identity = identity_of(tried);
-      const auto [entry, is_new] =
-          by_identity.try_emplace({reference, identity}, questions.size());
+      const auto [entry, is_new] = by_identity.try_emplace({reference, identity}, questions.size());
       if (is_new) {
         const std::string& registry = slot.reference->registry();
         questions.push_back(
@@ -138,7 +138,7 @@ void ask_refused_again(std::vector<Question>& questions, const std::vector<Workl
     }
   }
   if (only.empty()) return;
-  std::vector<Question> anew = gather(workloads, credentials, &only);
+  std::vector<Question> anew = gather(workloads, credentials, options.adopt, &only);
   std::erase_if(anew, [&](Question& question) {
     const std::string reference = question.query.reference.tagged();
     std::erase_if(question.pull_sources, [&](const std::string& source) {
@@ -159,7 +159,7 @@ void ask_refused_again(std::vector<Question>& questions, const std::vector<Workl
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
                   PullCredentials& credentials, const CheckOptions& options, std::stop_token stop) {
   credentials.begin(Deadline::after(options.whole), stop);
-  std::vector<Question> questions = gather(workloads, credentials);
+  std::vector<Question> questions = gather(workloads, credentials, options.adopt);
   ask_all(questions, resolver, options, stop);
   ask_refused_again(questions, workloads, resolver, credentials, options, stop);
   CheckResult result;

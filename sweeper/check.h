@@ -3,10 +3,10 @@
 // Purpose: stage 2 of a sweep. Bounded concurrency and time; registries take turns, so that a slow
 // one delays mostly its own references (budgets and circuit breakers are the resolver's). Only a
 // fresh answer counts: an old one that stands in for a failure is an error here.
-// Credentials that a registry refuses are read again where they were kept from an earlier sweep, and
-// the question is put once more if they have changed.
-// Thread-safety: a free function; `credentials` belong to it until it returns. Errors: in the answers.
-// Source: design section 4 (2, 5).
+// Credentials that a registry refuses are read again where they were kept from an earlier sweep,
+// and the question is put once more if they have changed. Thread-safety: a free function;
+// `credentials` belong to it until it returns. Errors: in the answers. Source: design section 4 (2,
+// 5).
 #pragma once
 
 #include <chrono>
@@ -26,6 +26,7 @@ struct CheckOptions {
   std::chrono::milliseconds one{15'000};     // one reference, with its token and its credentials
   std::chrono::milliseconds whole{120'000};  // all of them
   bool read_secrets = true;                  // false: nobody's pull secrets are read
+  bool adopt = true;                         // also ask for what may get a baseline (adopt.h)
 };
 
 struct CheckResult {

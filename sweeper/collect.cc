@@ -1,8 +1,11 @@
 #include "sweeper/collect.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
+
+#include "base/text.h"
 
 namespace tidemark::sweeper {
 namespace {
@@ -46,14 +49,27 @@ void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns
     }
     return {};
   };
-  const auto listed = api.list(
-      object_path(kind, ns),
-      {.label_selector = selection.label_selector, .field_selector = selection.field_selector},
-      take, Deadline::after(kListDeadline), stop);
+  const auto listed = api.list(object_path(kind, ns), list_options(selection), take,
+                               Deadline::after(kListDeadline), stop);
   if (!listed) add_unlisted(out, kind, ns, listed.error());
 }
 
+// Of a LIST: 400 is what the API server answers to a selector that it cannot read, or to a field
+// that a kind does not have.
+bool refused_selector(const Error& error) {
+  return error.kind == ErrorKind::kInvalid && error.http_status == 400;
+}
+
 }  // namespace
+
+kube::ListOptions list_options(const Selection& selection) {
+  kube::ListOptions options{.label_selector = selection.label_selector,
+                            .field_selector = selection.field_selector};
+  for (const std::string& ns : selection.excluded) {
+    append_part(options.field_selector, ",", "metadata.namespace!=" + ns);
+  }
+  return options;
+}
 
 ObjectKey object_key(std::string_view text) {
   const json metadata = metadata_of(text);
@@ -79,7 +95,13 @@ void add_unlisted(Collection& out, const workload::Kind& kind, const std::string
     return;
   }
   out.listed_everything = false;
-  out.problems.push_back({.ns = ns, .what = kind.plural, .error = error});
+  const auto same = std::ranges::find_if(
+      out.problems, [](const CollectProblem& told) { return refused_selector(told.error); });
+  if (!refused_selector(error) || same == out.problems.end()) {
+    out.problems.push_back({.ns = ns, .what = kind.plural, .error = error});
+  } else if (same->what.find(kind.plural) == std::string::npos) {
+    append_part(same->what, ", ", kind.plural);
+  }
 }
 
 bool is_skipped(const workload::Object& object) { return object.controller || object.deleting; }

@@ -28,9 +28,13 @@ namespace tidemark::sweeper {
 
 struct Selection {
   std::vector<std::string> namespaces{};  // empty: all
+  std::vector<std::string> excluded{};    // namespaces that are not looked at, of all or the named
   std::string label_selector{};
   std::string field_selector{};
 };
+
+// What the API server is asked for; it leaves the excluded namespaces out.
+kube::ListOptions list_options(const Selection& selection);
 
 // What could not be read: "deployments" or "deployment/web".
 struct CollectProblem {
@@ -60,7 +64,8 @@ void add_namespace(Namespaces& namespaces, std::string_view text);
 CollectProblem unreadable(const workload::Kind& kind, ObjectKey key, Error error);
 // A configured kind that is not there: nothing of it is missing.
 bool not_installed(const workload::Kind& kind, const Error& error);
-// A kind that could not be listed, or is not watched.
+// A kind that could not be listed, or is not watched. A selector that the API server refuses is one
+// problem, however many kinds were asked for it.
 void add_unlisted(Collection& out, const workload::Kind& kind, const std::string& ns,
                   const Error& error);
 // Owned by a controller, which is what would be rolled, or being deleted.

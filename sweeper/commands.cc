@@ -40,14 +40,26 @@ bool shares_reference(const Workload& workload, const Workload& other) {
   });
 }
 
+// As a sweep would adopt it, but nothing is written.
+void adopt_target(const SweepContext& context, AdoptOptions options, const Answers& answers,
+                  PullCredentials& credentials, Workload& target, const std::stop_token& stop) {
+  options.dry_run = true;
+  std::vector<Workload> alone{std::move(target)};
+  const AdoptReport report = adopt(alone, answers, context.resolver, context.api, credentials,
+                                   options, context.clock.wall_now(), stop);
+  target = std::move(alone.front());
+  for (const CollectProblem& problem : report.problems) {
+    target.problems.push_back(problem.what + ": " + problem.error.message);
+  }
+}
+
 // As a sweep plans it: among all others, whose rollouts its budgets and waves are counted over.
-WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
-                            const Workload& target, const std::stop_token& stop) {
+WorkloadPlan plan_among_all(const SweepContext& context, const Options& options, Workload target,
+                            const std::stop_token& stop) {
   const SweepOptions wanted = sweep_options(options);
   const WallTime now = context.clock.wall_now();
-  const auto all =
-      collect(context.api, wanted.kinds, {.namespaces = options.config.sweeper.namespaces},
-              wanted.defaults, stop);
+  auto all = collect(context.api, wanted.kinds, configured_selection(options.config.sweeper),
+                     wanted.defaults, stop);
   std::vector<Workload> asked{target};
   if (all) {
     std::ranges::copy_if(all->workloads, std::back_inserter(asked), [&](const Workload& other) {
@@ -56,54 +68,25 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
   }
   PullCredentials credentials(wanted.check.read_secrets ? &context.api : nullptr, context.clock);
   const CheckResult checked = check(asked, context.resolver, credentials, wanted.check, stop);
+  adopt_target(context, wanted.adopt, checked.answers, credentials, target, stop);
   if (all) {
+    const auto same = std::ranges::find(all->workloads, target.uid, &Workload::uid);
+    if (same != all->workloads.end()) *same = target;
     auto plans = plan(all->workloads, checked.answers, now);
     pace(plans, wanted.pace, now);
     const auto found = std::ranges::find(plans, target.uid, &WorkloadPlan::uid);
     if (found != plans.end() && all->listed_everything) return std::move(*found);
   }
   WorkloadPlan alone = plan_workload(target, checked.answers, now);
-  alone.problems.push_back(
-      "pacing is not considered: " +
-      (all ? std::string("it could not be read among all others") : all.error().message));
-  return alone;
-}
-
-// A person's order meets a controller's write only by chance; five times in a row is no chance.
-constexpr int kMaxOrderTries = 5;
-
-using Change = std::function<Result<workload::StringMap>(const workload::Object&)>;
-
-struct Changed {
-  workload::Object object;  // as it is stored now
-  bool changed = false;     // --dry-run: would be
-};
-
-Result<Changed> change_target(const SweepContext& context, const Options& options,
-                              const Change& change, const std::stop_token& stop) {
-  Error last;
-  for (int tries = 0; tries < kMaxOrderTries; ++tries) {
-    auto object = read_target(context, options.target, stop);
-    if (!object) return fail(object.error());
-    const auto wanted = change(*object);
-    if (!wanted) return fail(wanted.error());
-    const bool changes = *wanted != object->annotations;
-    if (!changes || options.dry_run) return Changed{std::move(*object), changes};
-    workload::JsonPatch patch = patch_of(*object);
-    change_annotations(patch, *object, *wanted);
-    // As the sweeper's: admission gives Tidemark's records back to all other writers.
-    const auto stored = context.api.patch(path_of(options.target), patch.str(),
-                                          {.field_manager = std::string(workload::kStampWriter)},
-                                          Deadline::after(ApplyOptions{}.request), stop);
-    if (stored) {
-      object = workload::parse_object(*stored, *options.target.kind);
-      if (!object) return fail(object.error());
-      return Changed{std::move(*object), /*changed=*/true};
-    }
-    last = stored.error();
-    if (last.kind != ErrorKind::kConflict) return fail(last);
+  if (all && all->listed_everything) {
+    alone.problems.emplace_back(
+        "a sweep does not look at it: see the configuration's namespaces and selectors");
+  } else {
+    alone.problems.push_back(
+        "pacing is not considered: " +
+        (all ? std::string("it could not be read among all others") : all.error().message));
   }
-  return fail(last);
+  return alone;
 }
 
 std::string name_of(const Target& target) {
@@ -113,9 +96,10 @@ std::string name_of(const Target& target) {
 
 // Prints what became of the order. Nullopt: the error was told.
 std::optional<workload::Object> order(const SweepContext& context, const Options& options,
-                                      const char* done, const Change& change, Streams streams,
-                                      const std::stop_token& stop) {
-  auto target = change_target(context, options, change, stop);
+                                      const char* done, const AnnotationChange& change,
+                                      Streams streams, const std::stop_token& stop) {
+  auto target = annotate(context.api, path_of(options.target), *options.target.kind, change,
+                         options.dry_run, stop);
   if (!target) {
     complain(streams.err, within(name_of(options.target), target.error()));
     return std::nullopt;
@@ -132,7 +116,9 @@ SweepOptions sweep_options(const Options& options) {
           .defaults = options.config.defaults,
           .kinds = options.config.kinds,
           .check = {.concurrency = options.config.sweeper.check_concurrency,
-                    .read_secrets = options.config.read_secrets},
+                    .read_secrets = options.config.read_secrets,
+                    .adopt = options.config.sweeper.adopt},
+          .adopt = {.enabled = options.config.sweeper.adopt},
           .pace = {.max_rollouts = options.config.sweeper.max_rollouts,
                    .max_rollouts_per_namespace = options.config.sweeper.max_rollouts_per_namespace,
                    .max_rollouts_per_image = options.config.sweeper.max_rollouts_per_image,
@@ -146,7 +132,9 @@ int once(const SweepContext& context, const Options& options, Streams streams,
   const auto report = sweep(context, sweep_options(options), std::move(stop));
   if (!report) return complain(streams.err, report.error());
   streams.out << print_report(*report, options.format);
-  return options.exit_code && report->moved_or_failed() ? kExitMovedOrFailed : kExitOk;
+  const bool told = (options.exit_code == ExitCode::kFailed && report->failed()) ||
+                    (options.exit_code == ExitCode::kMovedOrFailed && report->moved_or_failed());
+  return told ? kExitMovedOrFailed : kExitOk;
 }
 
 int explain(const SweepContext& context, const Options& options, Streams streams,

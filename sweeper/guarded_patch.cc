@@ -1,5 +1,8 @@
 #include "sweeper/guarded_patch.h"
 
+#include <utility>
+
+#include "base/clock.h"
 #include "workload/annotations.h"
 
 namespace tidemark::sweeper {
@@ -7,26 +10,34 @@ namespace {
 
 using workload::StringMap;
 
-constexpr std::string_view kAnnotations = "/metadata/annotations";
+constexpr std::string_view kMetadata = "/metadata";
+// It meets a controller's write only by chance; five times in a row is no chance.
+constexpr int kMaxTries = 5;
+constexpr std::chrono::seconds kRequest{10};
 
-void test_annotations(workload::JsonPatch& patch, const workload::Object& object,
-                      const StringMap& wanted) {
-  if (!object.has_annotations) {
-    patch.test(kAnnotations, "null");
-    return;
+// The annotations of the metadata at `metadata`.
+void change_guarded(workload::JsonPatch& patch, const std::string& metadata, bool metadata_exists,
+                    bool annotations_exist, const StringMap& current, const StringMap& wanted) {
+  const std::string pointer = metadata + "/annotations";
+  if (!metadata_exists) {
+    patch.test(metadata, "null");
+  } else if (!annotations_exist) {
+    patch.test(pointer, "null");
+  } else {
+    const auto pin = [&](const std::string& key) {
+      const auto old = current.find(key);
+      const auto next = wanted.find(key);
+      const bool had = old != current.end();
+      if (had && next != wanted.end() && old->second == next->second) return;
+      patch.test(pointer + "/" + workload::escape_pointer_token(key),
+                 had ? stored_string(old->second) : "null");
+    };
+    for (const auto& [key, value] : current) pin(key);
+    for (const auto& [key, value] : wanted) {
+      if (!current.contains(key)) pin(key);
+    }
   }
-  const auto pin = [&](const std::string& key) {
-    const auto old = object.annotations.find(key);
-    const auto next = wanted.find(key);
-    const bool had = old != object.annotations.end();
-    if (had && next != wanted.end() && old->second == next->second) return;
-    patch.test(std::string(kAnnotations) + "/" + workload::escape_pointer_token(key),
-               had ? stored_string(old->second) : "null");
-  };
-  for (const auto& [key, value] : object.annotations) pin(key);
-  for (const auto& [key, value] : wanted) {
-    if (!object.annotations.contains(key)) pin(key);
-  }
+  patch.change_map(pointer, metadata_exists, annotations_exist, current, wanted);
 }
 
 }  // namespace
@@ -64,9 +75,46 @@ workload::JsonPatch patch_of(const workload::Object& object) {
 
 void change_annotations(workload::JsonPatch& patch, const workload::Object& object,
                         const workload::StringMap& wanted) {
-  test_annotations(patch, object, wanted);
-  patch.change_map(kAnnotations, /*parent_exists=*/true, object.has_annotations, object.annotations,
-                   wanted);
+  change_guarded(patch, std::string(kMetadata), /*metadata_exists=*/true, object.has_annotations,
+                 object.annotations, wanted);
+}
+
+void change_template_annotations(workload::JsonPatch& patch, const workload::Object& object,
+                                 const workload::StringMap& wanted) {
+  const workload::PodTemplate& pod_template = object.pod_template;
+  change_guarded(patch, object.kind->template_pointer + std::string(kMetadata),
+                 pod_template.has_metadata, pod_template.has_annotations, pod_template.annotations,
+                 wanted);
+}
+
+Result<Annotated> annotate(kube::Api& api, const std::string& path, const workload::Kind& kind,
+                           const AnnotationChange& change, bool dry_run,
+                           const std::stop_token& stop) {
+  Error last;
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    const auto text = api.get(path, Deadline::after(kRequest), stop);
+    if (!text) return fail(text.error());
+    auto object = workload::parse_object(*text, kind);
+    if (!object) return fail(object.error());
+    const auto wanted = change(*object);
+    if (!wanted) return fail(wanted.error());
+    const bool changes = *wanted != object->annotations;
+    if (!changes || dry_run) return Annotated{std::move(*object), changes};
+    workload::JsonPatch patch = patch_of(*object);
+    change_annotations(patch, *object, *wanted);
+    // As the sweeper's: admission gives Tidemark's records back to all other writers.
+    const auto stored =
+        api.patch(path, patch.str(), {.field_manager = std::string(workload::kStampWriter)},
+                  Deadline::after(kRequest), stop);
+    if (stored) {
+      object = workload::parse_object(*stored, kind);
+      if (!object) return fail(object.error());
+      return Annotated{std::move(*object), /*changed=*/true};
+    }
+    last = stored.error();
+    if (last.kind != ErrorKind::kConflict) return fail(last);
+  }
+  return fail(last);
 }
 
 }  // namespace tidemark::sweeper

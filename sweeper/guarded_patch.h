@@ -1,14 +1,19 @@
 // Patches of objects that others write too: what is changed is tested first.
 //
 // Purpose: the one place that knows how the API server compares a `test`. A concurrent edit makes
-// such a patch fail (422 without causes), it is never overwritten. Thread-safety: pure functions.
-// Errors: none. Source: RFC 6902; `replace` of a missing key answers 200 at the API server: hence a
-// `test` before every change (of a missing key: for null).
+// such a patch fail (422 without causes), it is never overwritten. Thread-safety: pure functions,
+// but for annotate(), which works over a thread-safe Api. Errors: those of the API. Source: RFC
+// 6902; `replace` of a missing key answers 200 at the API server: hence a `test` before every
+// change (of a missing key: for null).
 #pragma once
 
+#include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
+#include "kube/api.h"
 #include "workload/json_patch.h"
 #include "workload/object.h"
 
@@ -22,8 +27,25 @@ std::string stored_string(std::string_view text);
 // A patch of `object`, and of no other that bears its name later.
 workload::JsonPatch patch_of(const workload::Object& object);
 
-// Brings the object's own annotations to `wanted`, with a `test` for every key that differs.
+// Brings the object's own annotations, or its template's, to `wanted`, with a `test` for every key
+// that differs.
 void change_annotations(workload::JsonPatch& patch, const workload::Object& object,
                         const workload::StringMap& wanted);
+void change_template_annotations(workload::JsonPatch& patch, const workload::Object& object,
+                                 const workload::StringMap& wanted);
+
+// The annotations that an object is to have.
+using AnnotationChange = std::function<Result<workload::StringMap>(const workload::Object&)>;
+
+struct Annotated {
+  workload::Object object;  // as it is stored now
+  bool changed = false;     // or, in a dry run, would be
+};
+
+// Reads the object at `path` and changes its own annotations; anew where somebody else wrote it
+// meanwhile. Errors: those of the API and of `change`.
+Result<Annotated> annotate(kube::Api& api, const std::string& path, const workload::Kind& kind,
+                           const AnnotationChange& change, bool dry_run,
+                           const std::stop_token& stop);
 
 }  // namespace tidemark::sweeper

@@ -55,7 +55,7 @@ struct Inventory::Feed {
     Entries listed_workloads;
     Namespaces listed_namespaces;
     const auto listed = api.list(
-        path, list_options(),
+        path, asked_for(),
         [&](std::string_view text) -> Status {
           take(text, listed_workloads, listed_namespaces);
           return {};
@@ -73,9 +73,10 @@ struct Inventory::Feed {
   void watch_from(std::string version, const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       std::uniform_int_distribution<int> jitter(0, kWatchJitterSeconds);
+      const kube::ListOptions asked = asked_for();
       const kube::WatchOptions watch_options{
-          .label_selector = list_options().label_selector,
-          .field_selector = list_options().field_selector,
+          .label_selector = asked.label_selector,
+          .field_selector = asked.field_selector,
           .resource_version = version,
           .timeout = kWatchTime + std::chrono::seconds(jitter(random))};
       const auto ended = api.watch(
@@ -124,10 +125,8 @@ struct Inventory::Feed {
     }
   }
 
-  kube::ListOptions list_options() const {
-    if (kind == nullptr) return {};
-    return {.label_selector = options.selection.label_selector,
-            .field_selector = options.selection.field_selector};
+  kube::ListOptions asked_for() const {
+    return kind == nullptr ? kube::ListOptions{} : list_options(options.selection);
   }
 
   // With the lock held.

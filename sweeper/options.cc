@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "sweeper/manifest.h"
 #include "workload/duration.h"
 
@@ -24,6 +25,7 @@ struct Flags {
   std::string context;
   std::string log_level;
   std::vector<std::string> namespaces;
+  std::vector<std::string> excluded;
   bool all_namespaces = false;
   std::string label_selector;
   std::string field_selector;
@@ -33,7 +35,7 @@ struct Flags {
   std::string output = "table";
   std::string target;
   bool dry_run = false;
-  bool exit_code = false;
+  std::string exit_code;
   bool leader_elect = false;
   bool no_leader_elect = false;
   std::vector<std::string> slots;
@@ -48,6 +50,10 @@ void add_selection(CLI::App& command, Flags& flags) {
   command.add_option("-n,--namespace", flags.namespaces, "only these namespaces")
       ->delimiter(',')
       ->excludes(all);
+  command
+      .add_option("-x,--exclude-namespace", flags.excluded,
+                  "not these namespaces, but all others (or of those of -n)")
+      ->delimiter(',');
   command.add_option("-l,--selector", flags.label_selector, "only workloads with these labels");
   command.add_option("--field-selector", flags.field_selector, "only workloads with these fields");
   command.add_flag("--dry-run", flags.dry_run, "plan only, write nothing");
@@ -113,7 +119,8 @@ Commands declare(CLI::App& app, Flags& flags) {
   add_selection(*commands.once, flags);
   add_output(*commands.once, flags);
   commands.once->add_flag("--exit-code", flags.exit_code,
-                          "exit with 1 where something moved or failed");
+                          "exit with 1 where something moved or failed; --exit-code=failed: where "
+                          "something failed");
 
   commands.explain =
       app.add_subcommand("explain", "tell what a sweep would do with one workload, and why");
@@ -177,13 +184,22 @@ Status merge_config(const Flags& flags, const config::Environment& environment, 
   return {};
 }
 
-void select(const Flags& flags, Options& out) {
-  out.selection.label_selector = flags.label_selector;
-  out.selection.field_selector = flags.field_selector;
-  if (flags.all_namespaces) return;
-  out.selection.namespaces =
-      flags.namespaces.empty() ? out.config.sweeper.namespaces : flags.namespaces;
-  out.own_namespace_only = out.command == Command::kOnce && out.selection.namespaces.empty();
+Status select(const Flags& flags, Options& out) {
+  Selection& selection = out.selection;
+  selection = configured_selection(out.config.sweeper);
+  for (const std::string& ns : flags.excluded) {
+    if (!workload::is_dns_label(ns)) {
+      return fail(ErrorKind::kInvalid, "--exclude-namespace: " + brief_quote(ns) + " is no name");
+    }
+  }
+  if (!flags.excluded.empty()) selection.excluded = flags.excluded;
+  if (!flags.label_selector.empty()) selection.label_selector = flags.label_selector;
+  if (!flags.field_selector.empty()) selection.field_selector = flags.field_selector;
+  if (flags.all_namespaces) selection.namespaces.clear();
+  if (!flags.namespaces.empty()) selection.namespaces = flags.namespaces;
+  out.own_namespace_only = out.command == Command::kOnce && selection.namespaces.empty() &&
+                           !flags.all_namespaces && flags.excluded.empty();
+  return {};
 }
 
 void elect(const Flags& flags, const config::Environment& environment, Options& out) {
@@ -230,15 +246,25 @@ Status read_order(const Flags& flags, HoldRequest& out) {
   return {};
 }
 
+// CLI11 gives "true" for the bare flag.
+Result<ExitCode> parse_exit_code(std::string_view text) {
+  if (text.empty()) return ExitCode::kNone;
+  if (text == "true") return ExitCode::kMovedOrFailed;
+  if (text == "failed") return ExitCode::kFailed;
+  return fail(ErrorKind::kInvalid, "--exit-code: alone, or --exit-code=failed");
+}
+
 Status complete(const Flags& flags, const config::Environment& environment, Options& out) {
   if (auto merged = merge_config(flags, environment, out); !merged) return merged;
-  select(flags, out);
+  if (auto selected = select(flags, out); !selected) return selected;
   elect(flags, environment, out);
   const auto format = parse_format(flags.output);
   if (!format) return fail(within("--output", format.error()));
   out.format = *format;
   out.dry_run = flags.dry_run;
-  out.exit_code = flags.exit_code;
+  const auto exit_code = parse_exit_code(flags.exit_code);
+  if (!exit_code) return fail(exit_code.error());
+  out.exit_code = *exit_code;
   out.kubeconfig = {.path = flags.kubeconfig, .context = flags.context};
   const bool order = out.command == Command::kHold || out.command == Command::kResume;
   if (order) {
@@ -254,7 +280,27 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   return {};
 }
 
+// kubernetes-image-sync and imago are called with Go's flags, which take one dash as well: scripts
+// that call them so need not change. CLI11 would read "-all-namespaces" as the flags -a, -l and so
+// on.
+std::string with_two_dashes(std::string_view argument) {
+  for (const std::string_view name :
+       {"-all-namespaces", "-field-selector", "-kubeconfig", "-dry-run"}) {
+    if (argument == name || (argument.starts_with(name) && argument[name.size()] == '=')) {
+      return "-" + std::string(argument);
+    }
+  }
+  return std::string(argument);
+}
+
 }  // namespace
+
+Selection configured_selection(const config::SweeperConfig& config) {
+  return {.namespaces = config.namespaces,
+          .excluded = config.exclude_namespaces,
+          .label_selector = config.label_selector,
+          .field_selector = config.field_selector};
+}
 
 Result<Target> parse_target(std::string_view text, const workload::KindTable& kinds) {
   const auto slash = text.find('/');
@@ -275,8 +321,11 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
   Flags flags;
   CLI::App app("Rolls workloads whose image tags have moved.", "tidemark-sweeper");
   const Commands commands = declare(app, flags);
+  // CLI11 takes the arguments from the last to the first.
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) arguments.push_back(with_two_dashes(argv[i]));
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return Exit{app.exit(error, out, err) == 0 ? kExitOk : kExitUsage};
   }

@@ -27,6 +27,9 @@ struct Target {
   std::string name;
 };
 
+// What of a sweep makes `once` exit with 1, beside one that could not be made at all.
+enum class ExitCode { kNone, kFailed, kMovedOrFailed };
+
 struct Options {
   Command command = Command::kRun;
   config::Config config;  // the file's values, overridden by flags
@@ -34,7 +37,7 @@ struct Options {
   Selection selection;
   bool own_namespace_only = false;  // once without -A and -n: the kubeconfig's namespace
   bool dry_run = false;
-  bool exit_code = false;
+  ExitCode exit_code = ExitCode::kNone;
   Format format = Format::kTable;
   Target target;
   HoldRequest hold;           // resume: its slots
@@ -56,6 +59,9 @@ inline constexpr int kExitUsage = 2;
 std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
                                           const config::Environment& environment, std::ostream& out,
                                           std::ostream& err);
+
+// What a sweep looks at where no flag says otherwise.
+Selection configured_selection(const config::SweeperConfig& config);
 
 // "deployment/web", "deploy/web". kInvalid names what is wrong with it.
 Result<Target> parse_target(std::string_view text, const workload::KindTable& kinds);

@@ -37,6 +37,11 @@ using Move = std::pair<std::string, std::string>;  // reference, digest
 
 Move move_to(const SlotPlan& slot) { return {slot.from->reference(), slot.to->str()}; }
 
+// What a slot goes back from.
+Move move_undone(const SlotPlan& slot) {
+  return {slot.from->reference(), slot.from->digest().str()};
+}
+
 bool has_pods(const WorkloadPlan& plan) { return plan.rollout != RolloutState::kIdle; }
 
 class Pacer {
@@ -61,6 +66,10 @@ class Pacer {
 
  private:
   void count(const WorkloadPlan& plan) {
+    for (const SlotPlan& slot : plan.slots) {
+      if (slot.failed && plan.failure_counts) waves_[move_to(slot)].failed = name_of(plan);
+      if (slot.verdict == Verdict::kUndo) waves_[move_undone(slot)].failed = name_of(plan);
+    }
     if (!has_pods(plan)) {
       for (const SlotPlan& slot : plan.slots) {
         if (slot.verdict == Verdict::kRoll) (void)waves_[move_to(slot)];
@@ -86,7 +95,7 @@ class Pacer {
     ++wave.done;
     if (complete) ++wave.complete;
     if (!plan.rolled_last) return;
-    if (plan.rollout == RolloutState::kFailed) wave.failed = name_of(plan);
+    if (plan.rollout == RolloutState::kFailed && plan.failure_counts) wave.failed = name_of(plan);
     if (plan.rollout == RolloutState::kProgressing) wave.waits_for = name_of(plan);
   }
 

@@ -36,7 +36,9 @@ std::optional<Ruling> held(const Workload& workload, const TrackedSlot& slot,
     return Ruling{Verdict::kHeld, order->text()};
   }
   if (std::ranges::find(slot.held, target) != slot.held.end()) {
-    return Ruling{Verdict::kHeld, "this digest is held"};
+    const bool failed = std::ranges::find(slot.failed, target) != slot.failed.end();
+    return Ruling{Verdict::kHeld,
+                  failed ? "its rollout to this digest failed" : "this digest is held"};
   }
   // The newest entry says that the slot was brought to this digest, yet the stamp is another one:
   // somebody took the roll back while no webhook saw it. One digest is rolled to at most once.
@@ -63,12 +65,13 @@ std::optional<Ruling> rollout_in_the_way(const Workload& workload, WallTime now)
   return std::nullopt;
 }
 
+bool always_pulled(const TrackedSlot& slot) { return slot.pull_policy == "Always"; }
+
 // The image that a roll writes. A pin follows its tag in pin mode, and where only the pin makes the
 // node pull; else a pin (of a rollback that is over) is taken back.
 std::string image_to_write(const Workload& workload, const TrackedSlot& slot,
                            const image::Digest& target) {
-  const bool pin = workload.settings.mode == workload::StampMode::kPin;
-  if (pin || (slot.pinned && !slot.always_pulled)) {
+  if (workload.settings.pins(slot.pull_policy) || (slot.pinned && !always_pulled(slot))) {
     return workload::pinned_image(slot.written, target);
   }
   return slot.pinned ? slot.written : "";
@@ -89,7 +92,9 @@ Ruling rule_on(const Workload& workload, const TrackedSlot& slot,
     return {Verdict::kReported, "tidemark.dev/sweep is report"};
   }
   if (auto ruling = rollout_in_the_way(workload, now)) return std::move(*ruling);
-  if (!slot.always_pulled && image_to_write(workload, slot, target).empty()) {
+  const bool careless = slot.pull_policy == "IfNotPresent" &&
+                        workload.settings.on_cached_policy == workload::OnCachedPolicy::kRoll;
+  if (!always_pulled(slot) && !careless && image_to_write(workload, slot, target).empty()) {
     return {Verdict::kNotAlways, "imagePullPolicy is not Always: nodes may keep the old image"};
   }
   return {Verdict::kRoll};
@@ -98,7 +103,39 @@ Ruling rule_on(const Workload& workload, const TrackedSlot& slot,
 // True where replacing the pods now would, in this slot, run what was not seen or must not run.
 bool blocks_rolls(const TrackedSlot& slot, Verdict verdict) {
   return verdict == Verdict::kUnresolved ||
-         (verdict == Verdict::kHeld && slot.always_pulled && !slot.pinned);
+         (verdict == Verdict::kHeld && always_pulled(slot) && !slot.pinned);
+}
+
+// A rollout of ours failed, and its owner wants it taken back: at once, whatever registries say and
+// windows allow. A pin, for the tag itself still leads to what failed. False: nothing to undo.
+bool undo(const Workload& workload, WorkloadPlan& plan, WallTime now) {
+  const workload::Settings& settings = workload.settings;
+  if (workload.rollout != workload::RolloutState::kFailed || !workload.rolled_last ||
+      workload.paused || settings.on_failure != workload::OnFailure::kUndo ||
+      settings.sweep != workload::SweepMode::kRoll) {
+    return false;
+  }
+  bool any = false;
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+    const TrackedSlot& slot = workload.slots[i];
+    SlotPlan& planned = plan.slots[i];
+    if (slot.state != TrackedSlot::State::kSweepable || !slot.rolled_from ||
+        settings.hold_on(slot.id, now) != nullptr) {
+      continue;
+    }
+    planned.verdict = Verdict::kUndo;
+    planned.reason = "its rollout failed";
+    planned.to = slot.rolled_from->digest();
+    planned.to_image = workload::pinned_image(slot.written, *planned.to);
+    any = true;
+  }
+  for (SlotPlan& planned : plan.slots) {
+    if (!any || planned.verdict != Verdict::kRoll) continue;
+    planned.verdict = Verdict::kWaits;
+    planned.reason = "a failed rollout is taken back first";
+    planned.to_image.clear();
+  }
+  return any;
 }
 
 }  // namespace
@@ -107,6 +144,8 @@ std::string_view to_string(Verdict verdict) {
   switch (verdict) {
     case Verdict::kRoll:
       return "roll";
+    case Verdict::kUndo:
+      return "undo";
     case Verdict::kUpToDate:
       return "up-to-date";
     case Verdict::kReported:
@@ -167,13 +206,12 @@ bool is_moved(Verdict verdict) {
 }
 
 bool WorkloadPlan::rolls() const {
-  return std::ranges::any_of(slots,
-                             [](const SlotPlan& slot) { return slot.verdict == Verdict::kRoll; });
+  return std::ranges::any_of(slots, [](const SlotPlan& slot) { return slot.changes(); });
 }
 
 std::string move_text(const SlotPlan& slot) {
-  return slot.slot + " moved " + std::string(slot.from->digest().short_hex()) + " -> " +
-         std::string(slot.to->short_hex());
+  return slot.slot + (slot.verdict == Verdict::kUndo ? " rolled back " : " moved ") +
+         std::string(slot.from->digest().short_hex()) + " -> " + std::string(slot.to->short_hex());
 }
 
 WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now) {
@@ -186,7 +224,9 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
                    .slots = {},
                    .rollout = workload.rollout,
                    .rolled_last = workload.rolled_last,
-                   .owns_image = workload.owns_image};
+                   .owns_image = workload.owns_image,
+                   .restarted_at = workload.settings.restarted_at,
+                   .failure_counts = workload.settings.on_failure != workload::OnFailure::kIgnore};
   const std::string pull_source = workload.pull_source();
   std::string blocked_by;
   for (const TrackedSlot& slot : workload.slots) {
@@ -201,10 +241,13 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
     planned.reason = std::move(ruling.reason);
     planned.from = slot.stamp;
     if (answer != nullptr && answer->has_value()) planned.to = answer->value();
+    planned.failed = ruling.verdict == Verdict::kHeld && planned.to &&
+                     std::ranges::find(slot.failed, *planned.to) != slot.failed.end();
     if (ruling.verdict == Verdict::kRoll) {
       planned.to_image = image_to_write(workload, slot, *planned.to);
     }
   }
+  if (undo(workload, out, now)) return out;
   if (blocked_by.empty()) return out;
   for (SlotPlan& planned : out.slots) {
     if (planned.verdict != Verdict::kRoll) continue;

@@ -23,6 +23,7 @@ namespace tidemark::sweeper {
 
 enum class Verdict {
   kRoll,
+  kUndo,  // a roll of ours failed: back to where it began (tidemark.dev/on-failure)
   kUpToDate,
   // Moved, but not rolled:
   kReported,     // tidemark.dev/sweep: report
@@ -56,8 +57,11 @@ struct SlotPlan {
   Verdict verdict = Verdict::kUpToDate;
   std::string reason;                   // for people; "" where the verdict says it all
   std::optional<workload::Stamp> from;  // the stamp that stands
-  std::optional<image::Digest> to;      // what the registry serves
-  std::string to_image;                 // kRoll: the image to write, "" to leave it untouched
+  std::optional<image::Digest> to;      // what the registry serves; kUndo: where it goes back to
+  std::string to_image;                 // of a change: the image to write, "" to leave it untouched
+  bool failed = false;                  // kHeld, for a rollout to this digest failed here
+
+  bool changes() const { return verdict == Verdict::kRoll || verdict == Verdict::kUndo; }
 };
 
 struct WorkloadPlan {
@@ -72,11 +76,14 @@ struct WorkloadPlan {
   workload::RolloutState rollout = workload::RolloutState::kIdle;
   bool rolled_last = false;
   bool owns_image = false;
+  bool restarted_at = false;   // Settings::restarted_at
+  bool failure_counts = true;  // tidemark.dev/on-failure is not ignore
 
-  bool rolls() const;
+  bool rolls() const;  // or goes back
 };
 
-// "app moved 3f1c9a7e2b40 -> 9b2e01c4d5f6"; of a slot whose verdict is_moved().
+// "app moved 3f1c9a7e2b40 -> 9b2e01c4d5f6", "app rolled back 9b2e01c4d5f6 -> 3f1c9a7e2b40"; of a
+// slot whose verdict is_moved() or kUndo.
 std::string move_text(const SlotPlan& slot);
 
 WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now);

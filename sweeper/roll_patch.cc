@@ -39,14 +39,10 @@ workload::Stamp new_stamp(const SlotPlan& slot) {
   return workload::Stamp::make(image::Reference::parse(slot.from->reference()).value(), *slot.to);
 }
 
-void change_slot(workload::JsonPatch& patch, const workload::Object& object,
-                 const workload::Slot& slot, const SlotPlan& planned) {
-  const std::string stamp_pointer = object.kind->template_pointer + "/metadata/annotations/" +
-                                    workload::escape_pointer_token(slot.stamp_key());
+// The slot is the one that was planned for, and its image is written where it is to be another.
+void change_image(workload::JsonPatch& patch, const workload::Slot& slot, const SlotPlan& planned) {
   patch.test(name_pointer(slot), stored_string(slot.name));
   patch.test(slot.image_pointer, stored_string(slot.image));
-  patch.test(stamp_pointer, stored_string(planned.from->str()));
-  patch.replace(stamp_pointer, json_quote(new_stamp(planned).str()));
   if (!planned.to_image.empty() && planned.to_image != slot.image) {
     patch.replace(slot.image_pointer, json_quote(planned.to_image));
   }
@@ -55,24 +51,44 @@ void change_slot(workload::JsonPatch& patch, const workload::Object& object,
 std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTime now) {
   std::vector<workload::HistoryEntry> entries;
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.verdict != Verdict::kRoll) continue;
+    if (!slot.changes()) continue;
     entries.push_back({.time = to_rfc3339(now),
                        .slot = slot.slot,
                        .from = slot.from->str(),
                        .to = new_stamp(slot).str(),
-                       .why = std::string(workload::kWhyMoved),
+                       .why = std::string(slot.verdict == Verdict::kUndo ? workload::kWhyRolledBack
+                                                                         : workload::kWhyMoved),
                        .by = std::string(workload::kStampWriter)});
   }
   return entries;
 }
 
-// The holds that are left: the tag of a rolled slot has moved on to a digest that is not held.
-workload::Held remaining_holds(const StringMap& annotations, const WorkloadPlan& plan) {
+// The tag of a rolled slot has moved on to a digest that is not held; what failed is held now.
+workload::Held next_holds(const StringMap& annotations, const WorkloadPlan& plan, WallTime now) {
   auto held = workload::parse_held(value_of(annotations, workload::kHeldKey));
   for (const SlotPlan& slot : plan.slots) {
     if (slot.verdict == Verdict::kRoll) held.erase(slot.slot);
+    if (slot.verdict != Verdict::kUndo) continue;
+    if (workload::is_held(held, slot.slot, slot.from->digest())) continue;
+    held[slot.slot].push_back({.digest = slot.from->digest(),
+                               .reason = std::string(workload::kHeldByFailure),
+                               .since = to_rfc3339(now)});
   }
   return held;
+}
+
+// A baseline is what an undo of the first roll goes back to: it goes with the second.
+workload::Baseline remaining_baseline(const workload::Object& object, const WorkloadPlan& plan) {
+  auto baseline = workload::parse_baseline(value_of(object.annotations, workload::kBaselineKey));
+  const auto stamps = workload::read_stamps(object.pod_template.annotations);
+  for (const SlotPlan& planned : plan.slots) {
+    if (planned.verdict != Verdict::kRoll) continue;
+    const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
+    if (slot == nullptr) continue;
+    const auto stamp = stamps.find(slot->stamp_key());
+    if (stamp != stamps.end() && stamp->second == *planned.from) baseline.erase(planned.slot);
+  }
+  return baseline;
 }
 
 // Annotations of an object are bounded (stamp contract, rule 8): history gives way, oldest first.
@@ -93,8 +109,13 @@ StringMap wanted_annotations(const workload::Object& object, const WorkloadPlan&
       workload::parse_history(value_of(object.annotations, workload::kHistoryKey)));
   wanted.insert_or_assign(std::string(workload::kHistoryKey), workload::dump_history(history));
   const auto old_held = workload::parse_held(value_of(object.annotations, workload::kHeldKey));
-  if (const auto held = remaining_holds(object.annotations, plan); held != old_held) {
+  if (const auto held = next_holds(object.annotations, plan, now); held != old_held) {
     set_or_erase(wanted, workload::kHeldKey, workload::dump_held(held));
+  }
+  const auto old_baseline =
+      workload::parse_baseline(value_of(object.annotations, workload::kBaselineKey));
+  if (const auto baseline = remaining_baseline(object, plan); baseline != old_baseline) {
+    set_or_erase(wanted, workload::kBaselineKey, workload::dump_baseline(baseline));
   }
   const std::string_view cause = value_of(object.annotations, workload::kChangeCauseKey);
   if (cause.empty() || cause.starts_with(workload::kChangeCausePrefix)) {
@@ -110,7 +131,7 @@ std::string change_cause(const WorkloadPlan& plan) {
   std::string text(workload::kChangeCausePrefix);
   bool first = true;
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.verdict != Verdict::kRoll) continue;
+    if (!slot.changes()) continue;
     if (!first) text += ", ";
     first = false;
     text += move_text(slot);
@@ -121,11 +142,18 @@ std::string change_cause(const WorkloadPlan& plan) {
 workload::JsonPatch make_roll_patch(const workload::Object& object, const WorkloadPlan& plan,
                                     WallTime now) {
   workload::JsonPatch patch = patch_of(object);
+  StringMap of_template = object.pod_template.annotations;
   for (const SlotPlan& planned : plan.slots) {
-    if (planned.verdict != Verdict::kRoll) continue;
+    if (!planned.changes()) continue;
     const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
-    if (slot != nullptr) change_slot(patch, object, *slot, planned);
+    if (slot == nullptr) continue;
+    change_image(patch, *slot, planned);
+    of_template.insert_or_assign(slot->stamp_key(), new_stamp(planned).str());
   }
+  if (plan.restarted_at) {
+    of_template.insert_or_assign(std::string(workload::kRestartedAtKey), to_rfc3339(now));
+  }
+  change_template_annotations(patch, object, of_template);
   change_annotations(patch, object, wanted_annotations(object, plan, now));
   return patch;
 }

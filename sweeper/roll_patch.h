@@ -19,7 +19,7 @@
 
 namespace tidemark::sweeper {
 
-// `object`: what `plan` was made from. The slots of `plan` with Verdict::kRoll are rolled.
+// `object`: what `plan` was made from. The slots of `plan` that change are rolled, or rolled back.
 workload::JsonPatch make_roll_patch(const workload::Object& object, const WorkloadPlan& plan,
                                     WallTime now);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -66,13 +67,14 @@ void log_outcome(const Logger& log, const RollOutcome& outcome) {
   }
   log_release(log, outcome.plan, outcome.released);
   for (const SlotPlan& slot : outcome.plan.slots) {
-    if (slot.verdict != Verdict::kRoll) continue;
-    log.info("rolled", {{"namespace", outcome.plan.ns},
-                        {"workload", outcome.plan.label},
-                        {"slot", slot.slot},
-                        {"image", slot.image},
-                        {"from", slot.from->digest().str()},
-                        {"to", slot.to->str()}});
+    if (!slot.changes()) continue;
+    log.info(slot.verdict == Verdict::kUndo ? "rolled back" : "rolled",
+             {{"namespace", outcome.plan.ns},
+              {"workload", outcome.plan.label},
+              {"slot", slot.slot},
+              {"image", slot.image},
+              {"from", slot.from->digest().str()},
+              {"to", slot.to->str()}});
   }
 }
 
@@ -110,10 +112,17 @@ void log_report(const Logger& log, const SweepReport& report) {
              {{"namespace", problem.ns}, {"what", problem.what}, {"cause", problem.error.message}});
   }
   log_plans(log, report.plans);
+  for (const Adoption& adoption : report.adopted) {
+    log.debug("adopted", {{"namespace", adoption.ns},
+                          {"workload", adoption.label},
+                          {"slot", adoption.slot},
+                          {"baseline", adoption.baseline.str()}});
+  }
   for (const RollOutcome& outcome : report.rolls) log_outcome(log, outcome);
   log.info("sweep done", {{"workloads", report.plans.size()},
                           {"references", report.references_asked},
                           {"unanswered", report.references_failed},
+                          {"adopted", report.adopted.size()},
                           {"rolled", count(report.rolls, RollOutcome::Kind::kRolled)},
                           {"failed", count(report.rolls, RollOutcome::Kind::kFailed)},
                           {"unreadable", report.problems.size()},
@@ -135,6 +144,16 @@ SweepReport begin_report(Collection& collected) {
   return report;
 }
 
+void adopt_into(const SweepContext& context, const SweepOptions& options, Collection& collected,
+                PullCredentials& credentials, SweepReport& report, const std::stop_token& stop) {
+  AdoptOptions adopting = options.adopt;
+  adopting.dry_run = adopting.dry_run || options.dry_run;
+  AdoptReport adopted = adopt(collected.workloads, report.answers, context.resolver, context.api,
+                              credentials, adopting, context.clock.wall_now(), stop);
+  report.adopted = std::move(adopted.adopted);
+  std::ranges::move(adopted.problems, std::back_inserter(report.problems));
+}
+
 void plan_and_apply(const SweepContext& context, const SweepOptions& options,
                     const Collection& collected, SweepReport& report, const std::stop_token& stop) {
   const WallTime now = context.clock.wall_now();
@@ -148,10 +167,10 @@ void plan_and_apply(const SweepContext& context, const SweepOptions& options,
 
 }  // namespace
 
-bool SweepReport::moved_or_failed() const {
-  const bool moved = any_slot(plans, is_moved);
-  return moved || references_failed > 0 || !problems.empty() ||
-         count(rolls, RollOutcome::Kind::kFailed) > 0;
+bool SweepReport::moved() const { return any_slot(plans, is_moved); }
+
+bool SweepReport::failed() const {
+  return references_failed > 0 || !problems.empty() || count(rolls, RollOutcome::Kind::kFailed) > 0;
 }
 
 SweepMetrics::SweepMetrics(Metrics& metrics)
@@ -219,12 +238,14 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
   }
   SweepReport report = begin_report(*collected);
   PullCredentials of_this_sweep(options.check.read_secrets ? &context.api : nullptr, context.clock);
+  PullCredentials& credentials =
+      context.credentials != nullptr ? *context.credentials : of_this_sweep;
   CheckResult checked =
-      check(collected->workloads, context.resolver,
-            context.credentials != nullptr ? *context.credentials : of_this_sweep, options.check, stop);
+      check(collected->workloads, context.resolver, credentials, options.check, stop);
   report.answers = std::move(checked.answers);
   report.references_asked = checked.asked;
   report.references_failed = checked.failed;
+  adopt_into(context, options, *collected, credentials, report, stop);
   plan_and_apply(context, options, *collected, report, stop);
   report.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.steady_now() - begin);

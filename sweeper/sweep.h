@@ -1,10 +1,10 @@
 // sweep: one pass over the cluster, as one function of named stages.
 //
-// Purpose: collect -> check -> plan -> pace -> apply -> tell. Everything that a sweep knows is in
-// the objects themselves; between two sweeps nothing is remembered but metrics and, for minutes,
-// pull credentials (credentials.h). Thread-safety: one
-// sweep at a time per SweepMetrics; callers (run, once) see to it. Errors: a Result error where the
-// pass could not be made at all; all else is in the report.
+// Purpose: collect -> check -> adopt -> plan -> pace -> apply -> tell. Everything that a sweep
+// knows is in the objects themselves; between two sweeps nothing is remembered but metrics and, for
+// minutes, pull credentials (credentials.h). Thread-safety: one sweep at a time per SweepMetrics;
+// callers (run, once) see to it. Errors: a Result error where the pass could not be made at all;
+// all else is in the report.
 #pragma once
 
 #include <chrono>
@@ -20,6 +20,7 @@
 #include "kube/api.h"
 #include "kube/events.h"
 #include "registry/resolver.h"
+#include "sweeper/adopt.h"
 #include "sweeper/apply.h"
 #include "sweeper/check.h"
 #include "sweeper/collect.h"
@@ -36,6 +37,7 @@ struct SweepOptions {
   workload::Settings defaults;
   workload::KindTable kinds;
   CheckOptions check;
+  AdoptOptions adopt;
   PaceOptions pace;
   ApplyOptions apply;
   bool dry_run = false;  // plan only
@@ -49,13 +51,15 @@ struct SweepReport {
   std::vector<RollOutcome> rolls;        // one for each plan that rolls, in the same order
   std::vector<CollectProblem> problems;  // what could not be read
   bool read_everything = true;           // every kind could be listed
+  std::vector<Adoption> adopted;         // slots that got a baseline
   Answers answers;                       // of the registries, for continue_sweep()
   std::size_t references_asked = 0;
   std::size_t references_failed = 0;
   std::chrono::milliseconds took{0};
 
-  // `once --exit-code`: something has moved or something failed.
-  bool moved_or_failed() const;
+  bool moved() const;   // some tag has, whether it was rolled or not
+  bool failed() const;  // a roll, an answer of a registry, or something could not be read
+  bool moved_or_failed() const { return moved() || failed(); }
   bool paced() const;  // some rolls wait for others
 };
 

@@ -1,5 +1,6 @@
 #include "sweeper/tell.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -22,13 +23,22 @@ kube::EventNote note_of(const WorkloadPlan& plan, const char* reason, std::strin
 std::string rolled_slots(const WorkloadPlan& plan) {
   std::string text;
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.verdict == Verdict::kRoll) append_part(text, ", ", move_text(slot));
+    if (slot.changes()) append_part(text, ", ", move_text(slot));
   }
   return text;
 }
 
+bool goes_back(const WorkloadPlan& plan) {
+  return std::ranges::any_of(plan.slots,
+                             [](const SlotPlan& slot) { return slot.verdict == Verdict::kUndo; });
+}
+
 void tell_roll(const RollOutcome& outcome, std::vector<kube::EventNote>& notes) {
-  if (outcome.kind == RollOutcome::Kind::kRolled) {
+  if (outcome.kind == RollOutcome::Kind::kRolled && goes_back(outcome.plan)) {
+    notes.push_back(
+        note_of(outcome.plan, "RolledBack", rolled_slots(outcome.plan) + ": its rollout failed"));
+    notes.back().warning = true;
+  } else if (outcome.kind == RollOutcome::Kind::kRolled) {
     notes.push_back(note_of(outcome.plan, "Rolled", rolled_slots(outcome.plan)));
   } else if (outcome.kind == RollOutcome::Kind::kFailed &&
              outcome.error->kind != ErrorKind::kCanceled) {

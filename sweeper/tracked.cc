@@ -17,8 +17,8 @@ using workload::Stamp;
 using workload::value_of;
 
 // What the template says of the slot's image: its reference without our pin, and the stamp for it.
-void read_image(TrackedSlot& tracked, const workload::Slot& slot,
-                const std::optional<Stamp>& stamp) {
+void read_image(TrackedSlot& tracked, const workload::Slot& slot, const std::optional<Stamp>& stamp,
+                const workload::Baseline& baseline) {
   if (stamp) {
     if (auto written = workload::unpinned_image(slot.image, *stamp); written) {
       tracked.pinned = *written != slot.image;
@@ -42,15 +42,17 @@ void read_image(TrackedSlot& tracked, const workload::Slot& slot,
       break;
   }
   tracked.reference = image.reference;
-  if (!stamp) {
-    tracked.state = TrackedSlot::State::kNoStamp;
-    tracked.problem = "no stamp";
-  } else if (!stamp->is_for(*tracked.reference)) {
-    tracked.state = TrackedSlot::State::kNoStamp;
-    tracked.problem = "its stamp is for " + stamp->reference();
-  } else {
+  const auto adopted = baseline.find(tracked.id);
+  if (stamp && stamp->is_for(*tracked.reference)) {
     tracked.state = TrackedSlot::State::kSweepable;
     tracked.stamp = stamp;
+  } else if (adopted != baseline.end() && adopted->second.is_for(*tracked.reference)) {
+    tracked.state = TrackedSlot::State::kSweepable;
+    tracked.stamp = adopted->second;
+    tracked.adopted = true;
+  } else {
+    tracked.state = TrackedSlot::State::kNoStamp;
+    tracked.problem = stamp ? "its stamp is for " + stamp->reference() : "no stamp";
   }
 }
 
@@ -62,6 +64,19 @@ std::optional<image::Digest> newest_target(const std::vector<workload::HistoryEn
     const auto to = Stamp::parse(entry.to);
     if (!to || !slot.reference || !to->is_for(*slot.reference)) return std::nullopt;
     return to->digest();
+  }
+  return std::nullopt;
+}
+
+// Where the last roll found this slot, if that roll is what made its stamp.
+std::optional<Stamp> last_roll_from(const std::vector<workload::HistoryEntry>& history,
+                                    const TrackedSlot& slot) {
+  if (!slot.stamp) return std::nullopt;
+  for (const workload::HistoryEntry& entry : history) {
+    if (entry.why != workload::kWhyMoved || entry.time != history.front().time) break;
+    if (entry.slot != slot.id || entry.to != slot.stamp->str()) continue;
+    auto from = Stamp::parse(entry.from);
+    if (from && from->is_for(*slot.reference)) return std::move(*from);
   }
   return std::nullopt;
 }
@@ -125,6 +140,8 @@ Workload track(const workload::Object& object) {
 
   const auto history = workload::parse_history(value_of(object.annotations, workload::kHistoryKey));
   const auto held = workload::parse_held(value_of(object.annotations, workload::kHeldKey));
+  const auto baseline =
+      workload::parse_baseline(value_of(object.annotations, workload::kBaselineKey));
   const auto stamps = workload::read_stamps(object.pod_template.annotations);
   out.rollout = workload::rollout_state(object);
   out.rolled_last = !history.empty() && history.front().why == workload::kWhyMoved;
@@ -138,13 +155,18 @@ Workload track(const workload::Object& object) {
     tracked.id = slot.id();
     tracked.image = slot.image;
     tracked.written = slot.image;
-    tracked.always_pulled = workload::effective_pull_policy(slot) == "Always";
+    tracked.pull_policy = workload::effective_pull_policy(slot);
     const auto stamp = stamps.find(slot.stamp_key());
     read_image(tracked, slot,
-               stamp == stamps.end() ? std::nullopt : std::optional<Stamp>(stamp->second));
+               stamp == stamps.end() ? std::nullopt : std::optional<Stamp>(stamp->second),
+               baseline);
     tracked.last_recorded = newest_target(history, tracked);
+    tracked.rolled_from = last_roll_from(history, tracked);
     if (const auto holds = held.find(tracked.id); holds != held.end()) {
-      for (const workload::Hold& hold : holds->second) tracked.held.push_back(hold.digest);
+      for (const workload::Hold& hold : holds->second) {
+        tracked.held.push_back(hold.digest);
+        if (hold.reason == workload::kHeldByFailure) tracked.failed.push_back(hold.digest);
+      }
     }
   }
   return out;

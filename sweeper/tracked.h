@@ -29,22 +29,26 @@ std::string object_path(const workload::Kind& kind, std::string_view ns,
 struct TrackedSlot {
   // Only kSweepable asks a registry; the others have nothing that could move.
   enum class State {
-    kSweepable,   // a stamp for the reference that is written
-    kNoStamp,     // no stamp, or one for another reference: nobody knows what runs
+    kSweepable,   // a stamp for the reference that is written, in the template or as its baseline
+    kNoStamp,     // neither: nobody knows what runs (adopt.h finds out)
     kByDigest,    // given by digest by its owner
     kLeftAlone,   // no image, or "auto"
     kIgnored,     // tidemark.dev/ignore-containers, tidemark.dev/stamp: off
     kUnreadable,  // not an image name
   };
   State state = State::kLeftAlone;
-  std::string id;       // Slot::id()
-  std::string image;    // as it stands in the template, with a pin of ours
-  std::string written;  // the same without our pin
-  bool pinned = false;  // `image` is a pin that Tidemark made
-  bool always_pulled = false;
-  std::optional<image::Reference> reference;   // of `written`; kSweepable and kNoStamp
-  std::optional<workload::Stamp> stamp;        // kSweepable
-  std::vector<image::Digest> held;             // digests that must not be rolled to
+  std::string id;                             // Slot::id()
+  std::string image;                          // as it stands in the template, with a pin of ours
+  std::string written;                        // the same without our pin
+  bool pinned = false;                        // `image` is a pin that Tidemark made
+  std::string pull_policy;                    // effective: "Always", "IfNotPresent", "Never"
+  std::optional<image::Reference> reference;  // of `written`; kSweepable and kNoStamp
+  std::optional<workload::Stamp> stamp;       // kSweepable
+  bool adopted = false;                       // `stamp` is the baseline: the template has none
+  std::vector<image::Digest> held;            // digests that must not be rolled to
+  std::vector<image::Digest> failed;          // of these, by a rollout of ours that failed here
+  std::optional<workload::Stamp>
+      rolled_from;  // where the last roll, which is ours, brought it from
   std::optional<image::Digest> last_recorded;  // where the newest history entry of it leads
   std::string problem;                         // why it is not sweepable, for people
 };

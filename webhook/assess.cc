@@ -98,7 +98,7 @@ bool same_reference(const SlotPlan& plan, std::string_view old_written) {
 
 // What can be told of a slot from both objects: images as written, stamps, rollback.
 SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_stamps,
-                      const Stamps& submitted_stamps, bool pin_mode) {
+                      const Stamps& submitted_stamps, bool pins) {
   SlotPlan plan{.slot = slot, .written = slot.image};
   const std::string key = slot.stamp_key();
   plan.submitted_stamp = stamp_of(submitted_stamps, key);
@@ -119,7 +119,7 @@ SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_
 
   // The stamped digest, written over an image that was not pinned: in annotate mode nothing of ours
   // can have put it there, it is the owner's own.
-  const bool old_may_pin = plan.old_stamp && (pin_mode || plan.old_pinned);
+  const bool old_may_pin = plan.old_stamp && (pins || plan.old_pinned);
   const bool submitted_may_pin = plan.submitted_stamp && plan.submitted_stamp != plan.old_stamp;
   auto unpinned =
       old_may_pin ? workload::unpinned_image(slot.image, *plan.old_stamp) : std::nullopt;
@@ -263,13 +263,13 @@ Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
   const History submitted_history =
       workload::parse_history(workload::value_of(object.annotations, workload::kHistoryKey));
   auto effective = workload::effective_settings(object, ns, defaults);
-  const bool pin_mode = effective.settings.mode == workload::StampMode::kPin;
 
   const bool may_roll_back = review.old_object && !review.kind->template_immutable;
   for (const Slot& slot : object.pod_template.slots) {
-    SlotPlan plan = compare_slot(slot, review, old_stamps, submitted_stamps, pin_mode);
+    const bool pins = effective.settings.pins(workload::effective_pull_policy(slot));
+    SlotPlan plan = compare_slot(slot, review, old_stamps, submitted_stamps, pins);
     plan.first_answer = is_first_answer(review, assessment, submitted_history, plan);
-    const bool stamps_last = !annotations_pruned || pin_mode;
+    const bool stamps_last = !annotations_pruned || pins;
     if (may_roll_back && stamps_last && is_rollback_candidate(review, assessment, plan)) {
       plan.rollback_to = plan.submitted_stamp;
       assessment.undo = true;

@@ -192,6 +192,9 @@ class Decider {
     return review_.object->pod_template.annotations;
   }
   bool pin_mode() const { return assessment_.settings.mode == workload::StampMode::kPin; }
+  bool pins(const SlotPlan& plan) const {
+    return assessment_.settings.pins(workload::effective_pull_policy(plan.slot));
+  }
   bool rolls_back() const {
     return std::ranges::any_of(assessment_.slots,
                                [](const SlotPlan& plan) { return plan.rollback_to.has_value(); });
@@ -268,13 +271,13 @@ class Decider {
   }
 
   SlotResult keep(const SlotPlan& plan, const Result<image::Digest>& answer) {
-    if (!plan.old_pinned && !pin_mode() && answer && *answer != plan.old_stamp->digest()) {
+    if (!plan.old_pinned && !pins(plan) && answer && *answer != plan.old_stamp->digest()) {
       decision_.warnings.push_back(
           warning_for(plan, "held at " + short_form(plan.old_stamp->digest()) +
                                 " but not pinned: new pods may run " + short_form(*answer)));
     }
     std::string image = plan.old_pinned ? plan.old_image : plan.written;
-    if (pin_mode() && !plan.old_pinned) {
+    if (pins(plan) && !plan.old_pinned) {
       image = workload::pinned_image(plan.written, plan.old_stamp->digest());
     }
     return {.image = std::move(image), .stamp = plan.old_stamp};
@@ -282,7 +285,7 @@ class Decider {
 
   SlotResult stamped(const SlotPlan& plan, const image::Digest& digest, std::string_view why) {
     return {
-        .image = pin_mode() ? workload::pinned_image(plan.written, digest) : plan.written,
+        .image = pins(plan) ? workload::pinned_image(plan.written, digest) : plan.written,
         .stamp = Stamp::make(*plan.reference, digest),
         .why = why,
     };
@@ -305,13 +308,13 @@ class Decider {
       left = plan.old_stamp->digest();
     }
     if (left && *left != target) hold(id, *left);
-    const bool pin = pin_mode() || policy_.pin_on_rollback;
+    const bool pin = pins(plan) || policy_.pin_on_rollback;
     SlotResult result{.image = pin ? workload::pinned_image(plan.written, target) : plan.written,
                       .stamp = plan.rollback_to,
                       .why = workload::kWhyRolledBack,
                       .rolled_back = true};
     decision_.warnings.push_back(warning_for(plan, rolled_back_to(plan)));
-    if (pin && !pin_mode()) {
+    if (pin && !pins(plan)) {
       decision_.warnings.push_back(
           warning_for(plan, "image pinned meanwhile: GitOps tools need ignoreDifferences on " +
                                 plan.slot.image_pointer));
@@ -338,7 +341,7 @@ class Decider {
           warning_for(plan, plan.reference->tagged() + " keeps its stamp of " +
                                 short_form(plan.old_stamp->digest()) + ": " + error.message));
       SlotResult result = stamped(plan, plan.old_stamp->digest(), workload::kWhyEdited);
-      if (pin_mode() && plan.old_pinned) result.image = plan.old_image;
+      if (pins(plan) && plan.old_pinned) result.image = plan.old_image;
       result.failed = true;
       return result;
     }

@@ -30,6 +30,9 @@ constexpr std::size_t kMaxConfigBytes = std::size_t{1024} * 1024;
 constexpr std::size_t kMaxCaBytes = std::size_t{1024} * 1024;
 // More than any cluster has workloads: no bound.
 constexpr std::size_t kMaxRollouts = 1'000'000;
+// Each is a watch for every kind where they are named, and a part of each request's line (of about
+// 80 bytes) where they are excluded.
+constexpr std::size_t kMaxNamespaces = 100;
 
 // The API server waits 30 s for an admission webhook at most (admissionregistration/v1).
 constexpr milliseconds kMaxWebhookDeadline = 30s;
@@ -60,6 +63,9 @@ std::string listen_address(const YamlValue& value) {
 
 std::vector<std::string> namespaces(const YamlValue& value) {
   std::vector<std::string> out;
+  if (value.list().size() > kMaxNamespaces) {
+    value.fail("names more than " + std::to_string(kMaxNamespaces) + " namespaces");
+  }
   for (const YamlValue& element : value.list()) {
     out.push_back(element.text());
     if (!workload::is_dns_label(out.back())) element.fail("is not a namespace's name");
@@ -146,6 +152,9 @@ class Reader {
           [&](const YamlValue& v) { s.interval = v.duration(kMinInterval, kMaxInterval); }},
          {"schedule", [&](const YamlValue& v) { s.schedule = v.parsed(Cron::parse); }},
          {"namespaces", [&](const YamlValue& v) { s.namespaces = namespaces(v); }},
+         {"excludeNamespaces", [&](const YamlValue& v) { s.exclude_namespaces = namespaces(v); }},
+         {"labelSelector", [&](const YamlValue& v) { s.label_selector = v.text(); }},
+         {"fieldSelector", [&](const YamlValue& v) { s.field_selector = v.text(); }},
          {"checkConcurrency",
           [&](const YamlValue& v) { s.check_concurrency = v.number(1, kMaxConcurrency); }},
          {"maxRollouts", [&](const YamlValue& v) { s.max_rollouts = v.number(1, kMaxRollouts); }},
@@ -153,6 +162,7 @@ class Reader {
           [&](const YamlValue& v) { s.max_rollouts_per_namespace = v.number(1, kMaxRollouts); }},
          {"maxRolloutsPerImage",
           [&](const YamlValue& v) { s.max_rollouts_per_image = v.number(1, kMaxRollouts); }},
+         {"adopt", [&](const YamlValue& v) { s.adopt = v.flag(); }},
          {"waves", [&](const YamlValue& v) { s.waves = v.flag(); }}});
   }
 
@@ -163,6 +173,13 @@ class Reader {
         {{"sweep", [&](const YamlValue& v) { d.sweep = v.parsed(workload::parse_sweep_mode); }},
          {"mode", [&](const YamlValue& v) { d.mode = v.parsed(workload::parse_stamp_mode); }},
          {"stamp", [&](const YamlValue& v) { d.stamp = stamp_switch(v); }},
+         {"restartedAt", [&](const YamlValue& v) { d.restarted_at = v.flag(); }},
+         {"onFailure",
+          [&](const YamlValue& v) { d.on_failure = v.parsed(workload::parse_on_failure); }},
+         {"onCachedPolicy",
+          [&](const YamlValue& v) {
+            d.on_cached_policy = v.parsed(workload::parse_on_cached_policy);
+          }},
          {"cooldown",
           [&](const YamlValue& v) {
             d.cooldown = std::chrono::ceil<std::chrono::seconds>(v.duration(0ms, kMaxCooldown));

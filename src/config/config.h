@@ -37,10 +37,14 @@ struct SweeperConfig {
   std::chrono::milliseconds interval{60'000};
   std::optional<Cron> schedule;         // instead of the interval
   std::vector<std::string> namespaces;  // empty: all
-  std::size_t check_concurrency = 16;   // registry requests under way at once
-  std::size_t max_rollouts = 20;        // under way at once: in all, of a namespace, of an image
+  std::vector<std::string> exclude_namespaces;
+  std::string label_selector;  // as kubectl's -l and --field-selector; the API server reads them
+  std::string field_selector;
+  std::size_t check_concurrency = 16;  // registry requests under way at once
+  std::size_t max_rollouts = 20;       // under way at once: in all, of a namespace, of an image
   std::size_t max_rollouts_per_namespace = 10;
   std::size_t max_rollouts_per_image = 10;
+  bool adopt = true;  // write down what workloads without stamps run (tidemark.dev/baseline)
   bool waves = true;  // one workload of an image first, then a tenth, then the rest
 };
 

@@ -75,8 +75,8 @@ struct TrustOptions {
   std::optional<KeyPair> client_pair = std::nullopt;  // shown where the server asks for it
   bool insecure_skip_verify = false;  // only where a configuration says so explicitly
 };
-// All but the system roots: they are read from disk, decoded (some 150 certificates) and kept, which
-// only a client that really makes a TLS connection should pay for.
+// All but the system roots: they are read from disk, decoded (some 150 certificates) and kept,
+// which only a client that really makes a TLS connection should pay for.
 Result<std::shared_ptr<ssl_ctx_st>> make_client_context(const TrustOptions& options);
 // Before the context's first connection.
 Status add_system_roots(ssl_ctx_st* context);

@@ -42,6 +42,7 @@ struct Question {
   const Credential& credential;
   Deadline deadline;
   const std::stop_token& stop;
+  bool with_platforms = false;
 };
 
 // Registries, and repositories with a scope of their own. Hosts are attacker-chosen.

@@ -23,6 +23,7 @@ bool is_lasting(ErrorKind kind) {
 
 std::string key_of(const Query& query) {
   std::string key = query.reference.str();
+  if (query.with_platforms) key += "\nplatforms";
   for (const Credential& credential : query.credentials) {
     key.append("\n").append(credential.identity());
   }

@@ -5,10 +5,10 @@
 // for the same at the same time shares one question (SingleFlight). Where asking fails for a reason
 // that may pass, an answer not older than stale_if_error stands in, marked kStale; never for a
 // query with max_age zero, whose caller wants the registry's own word. The key is the normalised
-// reference and the identities of all credentials, in order: a tenant learns nothing from the cache
-// that its own credentials could not read. Thread-safety: see resolver.h. Ownership: views of the
-// inner resolver, clock and metrics, which must outlive it. Memory: at most `entries`, the one used
-// longest ago gives way.
+// reference, what is asked of it, and the identities of all credentials, in order: a tenant learns
+// nothing from the cache that its own credentials could not read. Thread-safety: see resolver.h.
+// Ownership: views of the inner resolver, clock and metrics, which must outlive it. Memory: at most
+// `entries`, the one used longest ago gives way.
 #pragma once
 
 #include <chrono>

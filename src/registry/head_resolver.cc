@@ -106,6 +106,23 @@ Result<image::Digest> digest_of_body(const std::string& body,
   return image::Digest::parse("sha256:" + sha256_hex(body));
 }
 
+// The manifests that an index names. What is no digest of ours belongs to no pod either.
+std::vector<image::Digest> platforms_of(const std::string& body) {
+  std::vector<image::Digest> digests;
+  const Json document = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const auto manifests = document.is_object() ? document.find("manifests") : document.end();
+  if (manifests == document.end() || !manifests->is_array()) return digests;
+  for (const Json& manifest : *manifests) {
+    if (!manifest.is_object()) continue;
+    const auto text = manifest.find("digest");
+    if (text == manifest.end() || !text->is_string()) continue;
+    if (auto digest = image::Digest::parse(text->get<std::string>())) {
+      digests.push_back(std::move(*digest));
+    }
+  }
+  return digests;
+}
+
 bool leads_to_next_credential(ErrorKind kind) {
   return kind == ErrorKind::kUnauthorized || kind == ErrorKind::kForbidden ||
          kind == ErrorKind::kNotFound;
@@ -178,7 +195,8 @@ Result<Resolution> HeadResolver::try_credentials(const Query& query, const Endpo
                           .endpoint = endpoint,
                           .credential = credential,
                           .deadline = deadline,
-                          .stop = stop});
+                          .stop = stop,
+                          .with_platforms = query.with_platforms});
     if (result) {
       result->credential_source = credential.source;
       return result;
@@ -224,15 +242,17 @@ Result<Resolution> HeadResolver::ask(const Question& question) {
   auto authorization = authorizer_.before(question);
   if (!authorization) return fail(authorization.error());
 
-  auto answer = request_manifest(question, "HEAD", *authorization);
+  bool has_body = question.with_platforms;
+  auto answer = request_manifest(question, has_body ? "GET" : "HEAD", *authorization);
   if (!answer) return fail(answer.error());
-  bool has_body = false;
   const auto lacks_digest = [&] {
     const std::string* header = net::find_header(answer->response.headers, "Docker-Content-Digest");
     return header == nullptr || header->empty();
   };
   const int head_status = answer->response.status;
-  if (head_status == 405 || head_status == 501 || (head_status == 200 && lacks_digest())) {
+  const bool no_help =
+      head_status == 405 || head_status == 501 || (head_status == 200 && lacks_digest());
+  if (!has_body && no_help) {
     answer = request_manifest(question, "GET", *authorization);
     if (!answer) return fail(answer.error());
     has_body = true;
@@ -261,8 +281,11 @@ Result<Resolution> HeadResolver::ask(const Question& question) {
   if (has_body) {
     auto digest = digest_of_body(response.body, *header, wanted);
     if (!digest) return fail(digest.error());
-    return Resolution{
-        .digest = std::move(*digest), .media_type = std::move(type), .credential_source = {}};
+    return Resolution{.digest = std::move(*digest),
+                      .media_type = std::move(type),
+                      .credential_source = {},
+                      .platforms = question.with_platforms ? platforms_of(response.body)
+                                                           : std::vector<image::Digest>{}};
   }
   if (wanted && **header != *wanted) {
     return unusable("the registry answers with another digest than was asked for");

@@ -1,7 +1,8 @@
 // HeadResolver: asks a registry which digest a reference has.
 //
 // Purpose: HEAD /v2/<name>/manifests/<tag>, and GET only where the HEAD lacks Docker-Content-Digest
-// or is not supported (405, 501); the digest is then computed over the body. Each credential of the
+// or is not supported (405, 501), or where the platforms of an index are asked for; the digest is
+// then computed over the body. Each credential of the
 // query is tried in turn. A registry that does not answer is left alone (Breaker), and no registry
 // gets more requests at once than configured (Limiter); waiting counts against the caller's
 // deadline. It works on the caller's thread and caches no answers: that is CachingResolver's.

@@ -29,12 +29,16 @@ struct Query {
   std::chrono::milliseconds max_age{0};
   // Whether an old answer may stand in for a registry that does not answer.
   bool stale_ok = true;
+  // Also wanted: which platforms' manifests the index names. Costs a GET in place of the HEAD.
+  bool with_platforms = false;
 };
 
 struct Resolution {
   image::Digest digest;             // of the index where the tag names an index
   std::string media_type{};         // of the manifest or index
   std::string credential_source{};  // which credential answered, "" for none
+  // Of an index, where the query asked for them; empty for an image manifest.
+  std::vector<image::Digest> platforms{};
   enum class Freshness { kFresh, kCached, kStale } freshness = Freshness::kFresh;
 };
 

@@ -26,6 +26,9 @@ inline constexpr std::array kWrittenKeys = {kHistoryKey, kHeldKey, kUnstampedKey
 inline constexpr std::string_view kChangeCauseKey = "kubernetes.io/change-cause";
 inline constexpr std::string_view kChangeCausePrefix = "tidemark: ";
 
+// kubectl's own, on the template: `rollout restart`. A roll writes it too where that is asked for.
+inline constexpr std::string_view kRestartedAtKey = "kubectl.kubernetes.io/restartedAt";
+
 // Set by users, on a workload or its namespace, as annotation or label.
 inline constexpr std::string_view kUserPrefix = "tidemark.dev/";
 inline constexpr std::string_view kSweepKey = "tidemark.dev/sweep";
@@ -36,6 +39,9 @@ inline constexpr std::string_view kHoldReasonKey = "tidemark.dev/hold-reason";
 inline constexpr std::string_view kHoldUntilKey = "tidemark.dev/hold-until";
 inline constexpr std::string_view kWindowKey = "tidemark.dev/window";
 inline constexpr std::string_view kCooldownKey = "tidemark.dev/cooldown";
+inline constexpr std::string_view kOnFailureKey = "tidemark.dev/on-failure";
+inline constexpr std::string_view kOnCachedPolicyKey = "tidemark.dev/on-cached-policy";
+inline constexpr std::string_view kRestartedAtOptionKey = "tidemark.dev/restarted-at";
 inline constexpr std::string_view kIgnoreContainersKey = "tidemark.dev/ignore-containers";
 
 // The fieldManager of Tidemark's own writers of stamps: admission leaves their writes as they are,

@@ -51,6 +51,9 @@ bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view sl
 std::map<std::string, Stamp> pinned_stamps(const PodTemplate& pod_template,
                                            const std::vector<HistoryEntry>& entries);
 
+// The reasons of a Hold that Tidemark itself made.
+inline constexpr std::string_view kHeldByFailure = "its rollout failed";
+
 struct Hold {
   image::Digest digest;
   std::string reason;

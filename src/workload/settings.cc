@@ -25,6 +25,13 @@ constexpr std::array kSweepModes = {Named<SweepMode>{"roll", SweepMode::kRoll},
                                     Named<SweepMode>{"off", SweepMode::kOff}};
 constexpr std::array kStampModes = {Named<StampMode>{"annotate", StampMode::kAnnotate},
                                     Named<StampMode>{"pin", StampMode::kPin}};
+constexpr std::array kFailurePolicies = {Named<OnFailure>{"hold", OnFailure::kHold},
+                                         Named<OnFailure>{"undo", OnFailure::kUndo},
+                                         Named<OnFailure>{"ignore", OnFailure::kIgnore}};
+constexpr std::array kCachedPolicies = {Named<OnCachedPolicy>{"report", OnCachedPolicy::kReport},
+                                        Named<OnCachedPolicy>{"pin", OnCachedPolicy::kPin},
+                                        Named<OnCachedPolicy>{"roll", OnCachedPolicy::kRoll}};
+constexpr std::array kFlag = {Named<bool>{"true", true}, Named<bool>{"false", false}};
 constexpr std::array kSwitch = {Named<bool>{"on", true}, Named<bool>{"off", false}};
 
 template <typename T>
@@ -170,6 +177,11 @@ std::string HoldOrder::text() const {
   return reason.empty() ? out : out + ": " + reason;
 }
 
+bool Settings::pins(std::string_view pull_policy) const {
+  return mode == StampMode::kPin ||
+         (pull_policy == "IfNotPresent" && on_cached_policy == OnCachedPolicy::kPin);
+}
+
 const HoldOrder* Settings::hold_on(std::string_view slot, WallTime now) const {
   const auto found =
       std::ranges::find_if(holds, [&](const HoldOrder& order) { return order.covers(slot, now); });
@@ -190,6 +202,18 @@ Result<SweepMode> parse_sweep_mode(std::string_view text) {
 
 Result<StampMode> parse_stamp_mode(std::string_view text) {
   return choose(text, std::span<const Named<StampMode>>(kStampModes));
+}
+
+Result<OnFailure> parse_on_failure(std::string_view text) {
+  return choose(text, std::span<const Named<OnFailure>>(kFailurePolicies));
+}
+
+Result<OnCachedPolicy> parse_on_cached_policy(std::string_view text) {
+  return choose(text, std::span<const Named<OnCachedPolicy>>(kCachedPolicies));
+}
+
+Result<bool> parse_flag(std::string_view text) {
+  return choose(text, std::span<const Named<bool>>(kFlag));
 }
 
 Result<bool> parse_stamp_switch(std::string_view text) {
@@ -244,14 +268,19 @@ EffectiveSettings effective_settings(const Metadata& own, std::span<const std::s
                                      const Metadata& ns, const Settings& defaults) {
   EffectiveSettings out;
   const Lookup lookup(own, ns, out.problems);
-  out.settings = {.sweep = lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
-                  .mode = lookup.first(kModeKey, defaults.mode, parse_stamp_mode),
-                  .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
-                  .holds = lookup.holds(),
-                  .cooldown = lookup.first(kCooldownKey, defaults.cooldown, parse_cooldown),
-                  .windows = lookup.windows(defaults.windows),
-                  .ignored_containers = lookup.first(
-                      kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
+  out.settings = {
+      .sweep = lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
+      .mode = lookup.first(kModeKey, defaults.mode, parse_stamp_mode),
+      .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
+      .restarted_at = lookup.first(kRestartedAtOptionKey, defaults.restarted_at, parse_flag),
+      .on_failure = lookup.first(kOnFailureKey, defaults.on_failure, parse_on_failure),
+      .on_cached_policy =
+          lookup.first(kOnCachedPolicyKey, defaults.on_cached_policy, parse_on_cached_policy),
+      .holds = lookup.holds(),
+      .cooldown = lookup.first(kCooldownKey, defaults.cooldown, parse_cooldown),
+      .windows = lookup.windows(defaults.windows),
+      .ignored_containers =
+          lookup.first(kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
   tell_unknown_slots(slots, out);
   return out;
 }

@@ -26,13 +26,22 @@ namespace tidemark::workload {
 
 enum class SweepMode { kRoll, kReport, kOff };
 enum class StampMode { kAnnotate, kPin };
+// What follows where a rollout of ours fails: its digest is rolled nowhere else; it is also taken
+// back here; or it says nothing of other workloads.
+enum class OnFailure { kHold, kUndo, kIgnore };
+// Of a slot whose imagePullPolicy is IfNotPresent, where a node may keep the image that it has.
+// (With Never a pin would keep pods from starting: such a slot is always reported.)
+enum class OnCachedPolicy { kReport, kPin, kRoll };
 
 std::string_view to_string(SweepMode mode);
 std::string_view to_string(StampMode mode);
 // The values as users write them; kInvalid names what is allowed.
-Result<SweepMode> parse_sweep_mode(std::string_view text);  // roll, report, off
-Result<StampMode> parse_stamp_mode(std::string_view text);  // annotate, pin
-Result<bool> parse_stamp_switch(std::string_view text);     // on, off
+Result<SweepMode> parse_sweep_mode(std::string_view text);             // roll, report, off
+Result<StampMode> parse_stamp_mode(std::string_view text);             // annotate, pin
+Result<OnFailure> parse_on_failure(std::string_view text);             // hold, undo, ignore
+Result<OnCachedPolicy> parse_on_cached_policy(std::string_view text);  // report, pin, roll
+Result<bool> parse_flag(std::string_view text);                        // true, false
+Result<bool> parse_stamp_switch(std::string_view text);                // on, off
 // RFC 1123 label: at most 63 of a-z, 0-9 and inner '-'. Containers, volumes, namespaces.
 bool is_dns_label(std::string_view name);
 // "istio-proxy, linkerd-proxy"; an empty text names none.
@@ -55,11 +64,16 @@ struct Settings {
   SweepMode sweep = SweepMode::kReport;
   StampMode mode = StampMode::kAnnotate;
   bool stamp = true;
+  bool restarted_at = false;  // a roll writes kubectl.kubernetes.io/restartedAt beside the stamp
+  OnFailure on_failure = OnFailure::kHold;
+  OnCachedPolicy on_cached_policy = OnCachedPolicy::kReport;
   std::vector<HoldOrder> holds{};  // of the workload before those of its namespace
   std::chrono::seconds cooldown{0};
   std::optional<Windows> windows{};            // nullopt: at any time
   std::set<std::string> ignored_containers{};  // neither stamped nor swept
 
+  // Whether the image of a slot with this effective_pull_policy() is written as a pin.
+  bool pins(std::string_view pull_policy) const;
   // The first order that covers the slot now; nullptr: none.
   const HoldOrder* hold_on(std::string_view slot, WallTime now) const;
 };

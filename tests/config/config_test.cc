@@ -107,15 +107,22 @@ sweeper:
   interval: 1m30s
   schedule: 30 */5 * * * * +02:00
   namespaces: [team-a, team-b]
+  excludeNamespaces: [kube-system]
+  labelSelector: team=a,tier!=db
+  fieldSelector: metadata.name=web
   checkConcurrency: 4
   maxRollouts: 5
   maxRolloutsPerNamespace: 3
   maxRolloutsPerImage: 2
   waves: false
+  adopt: false
 defaults:
   sweep: roll
   mode: pin
   stamp: off
+  onFailure: undo
+  restartedAt: true
+  onCachedPolicy: roll
   cooldown: 10m
   ignoreContainers:
     - istio-proxy
@@ -154,15 +161,22 @@ registries:
   EXPECT_EQ(config.registries.docker_config_file, "/etc/tidemark-pull/.dockerconfigjson");
   EXPECT_EQ(config.sweeper.interval, milliseconds(90'000));
   EXPECT_EQ(config.sweeper.namespaces, (std::vector<std::string>{"team-a", "team-b"}));
+  EXPECT_EQ(config.sweeper.exclude_namespaces, std::vector<std::string>{"kube-system"});
+  EXPECT_EQ(config.sweeper.label_selector, "team=a,tier!=db");
+  EXPECT_EQ(config.sweeper.field_selector, "metadata.name=web");
   EXPECT_EQ(config.sweeper.schedule, Cron::parse("30 */5 * * * * +02:00").value());
   EXPECT_EQ(config.sweeper.check_concurrency, 4U);
   EXPECT_EQ(config.sweeper.max_rollouts, 5U);
   EXPECT_EQ(config.sweeper.max_rollouts_per_namespace, 3U);
   EXPECT_EQ(config.sweeper.max_rollouts_per_image, 2U);
   EXPECT_FALSE(config.sweeper.waves);
+  EXPECT_FALSE(config.sweeper.adopt);
   EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kRoll);
   EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
   EXPECT_FALSE(config.defaults.stamp);
+  EXPECT_TRUE(config.defaults.restarted_at);
+  EXPECT_EQ(config.defaults.on_failure, workload::OnFailure::kUndo);
+  EXPECT_EQ(config.defaults.on_cached_policy, workload::OnCachedPolicy::kRoll);
   EXPECT_EQ(config.defaults.cooldown, std::chrono::minutes(10));
   EXPECT_EQ(config.defaults.ignored_containers,
             (std::set<std::string>{"istio-proxy", "linkerd-proxy"}));

@@ -24,13 +24,13 @@ def pacer(cluster, tmp, more_registries):
 class Fleet:
     """Workloads of one image."""
 
-    def __init__(self, kubectl, registry, ns, count=COUNT, **spec):
+    def __init__(self, kubectl, registry, ns, count=COUNT, annotations=None, **spec):
         self.kubectl, self.ns = kubectl, ns
         self.image = Image(registry, f"{ns}/app:1")
         self.names = [f"web-{index}" for index in range(count)]
         documents = []
         for name in self.names:
-            document = manifests.deployment(name, ns, manifests.pod_spec(self.image.ref), ROLL)
+            document = manifests.deployment(name, ns, manifests.pod_spec(self.image.ref), ROLL | (annotations or {}))
             document["spec"] |= spec
             document["spec"]["selector"] = {"matchLabels": {"app": name}}
             document["spec"]["template"]["metadata"]["labels"] = {"app": name}
@@ -145,3 +145,36 @@ def test_budgets_bound_what_is_under_way(kubectl, ns, registry, cluster, tmp, mo
     fleet.make_available(begun)
     sweeper.once("-n", ns)
     assert len(fleet.rolled()) == 5
+
+
+def test_a_failed_rollout_is_taken_back_where_asked_and_rolled_nowhere_else(kubectl, ns, registry, pacer):
+    fleet = Fleet(kubectl, registry, ns, count=4, annotations={"tidemark.dev/on-failure": "undo"}, progressDeadlineSeconds=2)
+    good = fleet.image.digest
+    fleet.image.move("bad")
+    pacer.once("-n", ns)
+    (first,) = fleet.rolled()
+
+    def failed():
+        conditions = fleet.deployments()[first]["status"]["conditions"]
+        return any(c.get("reason") == "ProgressDeadlineExceeded" for c in conditions)
+    wait_for("the rollout fails", failed)
+    for _ in range(3):
+        pacer.once("-n", ns)
+    assert fleet.rolled() == set()
+    template = kubectl.template("deployment", first, ns)
+    assert template["metadata"]["annotations"][STAMP] == f"{fleet.image.ref}@{good}"
+    assert template["spec"]["containers"][0]["image"] == f"{fleet.image.ref}@{good}", "pinned: the tag still leads to what failed"
+    assert [entry["why"] for entry in kubectl.history("deployment", first, ns)] == ["rolled-back", "moved", "created"]
+    told = verdicts(pacer, ns)
+    assert told.pop(first) == ("held", "its rollout to this digest failed")
+    assert set(told.values()) == {("held", f"the rollout of {ns} deployment/{first} to this digest failed")}, told
+    events = kubectl.json("get", "events.events.k8s.io", "-n", ns)["items"]
+    assert any(event["reason"] == "RolledBack" and event["type"] == "Warning" for event in events)
+
+    # An edit of the one that failed keeps the hold; the tag that moves on ends it.
+    kubectl("set", "env", f"deployment/{first}", "-n", ns, "A=b")
+    assert kubectl.stamps("deployment", first, ns)[STAMP] == f"{fleet.image.ref}@{good}"
+    fleet.image.move("mended")
+    fleet.make_available(fleet.names)
+    pacer.once("-n", ns)
+    assert len(fleet.rolled()) == 1, "one goes first again"

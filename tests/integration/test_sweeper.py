@@ -193,3 +193,13 @@ def test_a_pass_under_a_persons_own_account_rolls_too(kubectl, cluster, ns, regi
     sweeper.once("-n", ns, kubeconfig=cluster.kubeconfig)
     assert kubectl.stamps("deployment", "web", ns) == {STAMP: f"{reference}@{second}"}
     assert reasons(kubectl, "deployment", "web", ns) == ["moved", "created"]
+
+
+def test_a_roll_writes_restarted_at_where_it_is_asked_for(kubectl, ns, registry, sweeper):
+    moved_app(kubectl, registry, ns, annotations=ROLL | {"tidemark.dev/restarted-at": "true"})
+    for _ in range(2):
+        sweeper.once("-n", ns)
+    template = kubectl.template("deployment", "web", ns)["metadata"]["annotations"]
+    newest = kubectl.history("deployment", "web", ns)[0]
+    assert template["kubectl.kubernetes.io/restartedAt"] == newest["time"]
+    assert reasons(kubectl, "deployment", "web", ns) == ["moved", "created"]

@@ -300,5 +300,13 @@ TEST_F(CachingResolverTest, CountsEveryOutcome) {
   }
 }
 
+TEST_F(CachingResolverTest, AnAnswerWithoutPlatformsIsNoneWithThem) {
+  (void)resolve();
+  Query with = query();
+  with.with_platforms = true;
+  EXPECT_TRUE(caching_.resolve(with, Deadline::after(seconds{60})));
+  EXPECT_EQ(asked(), 2U);
+}
+
 }  // namespace
 }  // namespace tidemark::registry

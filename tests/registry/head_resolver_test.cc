@@ -478,6 +478,26 @@ TEST_F(HeadResolverTest, FallsBackToGetWhereHeadSaysTooLittle) {
   EXPECT_EQ(counted("r.test", "get", "ok"), 3.0);
 }
 
+TEST_F(HeadResolverTest, NamesThePlatformsOfAnIndexWhereTheyAreAskedFor) {
+  const std::string body = R"({"schemaVersion":2,"manifests":[{"digest":")" +
+                           fake_digest('a').str() + R"("},{"digest":"sha256:1"},7,{},{"digest":")" +
+                           fake_digest('b').str() + R"("}]})";
+  const auto ask = [&](const std::string& answer, std::string_view type) {
+    http_->push("GET", kUrl, reply(200, answer, {{"Content-Type", std::string(type)}}));
+    return resolver_->resolve(
+        {.reference = image::Reference::parse("r.test/app:1").value(), .with_platforms = true},
+        Deadline::after(seconds{30}));
+  };
+  const auto index = ask(body, kIndex);
+  ASSERT_TRUE(index) << index.error().message;
+  EXPECT_EQ(index->digest.str(), "sha256:" + sha256_hex(body));
+  EXPECT_EQ(index->platforms, (std::vector{fake_digest('a'), fake_digest('b')}));
+  const auto single =
+      ask(R"({"schemaVersion":2,"layers":[]})", "application/vnd.oci.image.manifest.v1+json");
+  ASSERT_TRUE(single);
+  EXPECT_TRUE(single->platforms.empty());
+}
+
 TEST_F(HeadResolverTest, AGetAnswersTheChallengeThatAHeadDidNotGive) {
   const std::string body = R"({"schemaVersion":2,"layers":[]})";
   http_->push("HEAD", kUrl, reply(405));

@@ -190,8 +190,10 @@ Result<std::string> FakeKubeApi::get(std::string_view path, Deadline /*deadline*
 Result<kube::ListResult> FakeKubeApi::list(std::string_view path, const kube::ListOptions& options,
                                            const ItemSink& item, Deadline /*deadline*/,
                                            std::stop_token stop) {
-  const Call call{
-      .verb = "list", .path = std::string(path), .label_selector = options.label_selector};
+  const Call call{.verb = "list",
+                  .path = std::string(path),
+                  .label_selector = options.label_selector,
+                  .field_selector = options.field_selector};
   if (auto error = start(call, stop)) return fail(std::move(*error));
   kube::ListResult result{.resource_version = "", .items = 0, .pages = 1};
   std::vector<std::string> items;
@@ -219,6 +221,7 @@ Result<std::string> FakeKubeApi::watch(std::string_view path, const kube::WatchO
   const Call call{.verb = "watch",
                   .path = std::string(path),
                   .label_selector = options.label_selector,
+                  .field_selector = options.field_selector,
                   .resource_version = options.resource_version};
   if (auto error = start(call, stop)) return fail(std::move(*error));
   std::string last = options.resource_version;

@@ -33,6 +33,7 @@ class FakeKubeApi final : public kube::Api {
     std::string path = {};
     std::string body = {};              // of create, update and patch
     std::string label_selector = {};    // of list and watch
+    std::string field_selector = {};    // of list and watch
     std::string resource_version = {};  // of watch
     bool dry_run = false;
   };

@@ -55,7 +55,7 @@ TEST(Once, DryRunPrintsWhatItWouldDo) {
   cluster.resolver.serve(kImage, fake_digest('b'));
   Options options;
   options.dry_run = true;
-  options.exit_code = true;
+  options.exit_code = ExitCode::kMovedOrFailed;
   const Printed printed = call(once, cluster, options);
   EXPECT_EQ(printed.code, kExitMovedOrFailed);
   EXPECT_NE(printed.out.find("has to be updated to " + fake_digest('b').str()), std::string::npos);
@@ -67,8 +67,30 @@ TEST(Once, ExitCodeIsZeroWhereNothingMoved) {
   cluster.put({});
   cluster.resolver.serve(kImage, fake_digest('a'));
   Options options;
-  options.exit_code = true;
+  options.exit_code = ExitCode::kMovedOrFailed;
   EXPECT_EQ(call(once, cluster, options).code, kExitOk);
+}
+
+TEST(Once, ExitCodeTellsWhatMovedFromWhatFailed) {
+  const auto exit_code = [](ExitCode wanted, Result<image::Digest> answer) {
+    Cluster cluster;
+    cluster.put({});
+    if (answer) {
+      cluster.resolver.serve(kImage, *answer);
+    } else {
+      cluster.resolver.refuse(kImage, answer.error());
+    }
+    Options options;
+    options.exit_code = wanted;
+    return call(once, cluster, options).code;
+  };
+  const image::Digest moved = fake_digest('b');
+  const Error down{.kind = ErrorKind::kUnavailable, .message = "connection refused"};
+  EXPECT_EQ(exit_code(ExitCode::kMovedOrFailed, moved), kExitMovedOrFailed);
+  EXPECT_EQ(exit_code(ExitCode::kMovedOrFailed, fail(down)), kExitMovedOrFailed);
+  EXPECT_EQ(exit_code(ExitCode::kFailed, moved), kExitOk);
+  EXPECT_EQ(exit_code(ExitCode::kFailed, fail(down)), kExitMovedOrFailed);
+  EXPECT_EQ(exit_code(ExitCode::kNone, fail(down)), kExitOk);
 }
 
 TEST(Once, AnApiServerThatIsDownIsAnErrorAlways) {

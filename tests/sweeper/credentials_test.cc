@@ -67,6 +67,7 @@ TEST(PullCredentials, ARotatedSecretIsReadAndAskedWithInTheSameSweep) {
   Kept cluster;
   cluster.let_in("alice");
   (void)cluster.sweep_and_keep();
+  cluster.clock.advance(std::chrono::seconds{1});
   cluster.let_in("bob");
   cluster.secret("bob");
   const SweepReport report = cluster.sweep_and_keep();
@@ -107,9 +108,8 @@ TEST(PullCredentials, AreNotKeptOverALongPause) {
   Readiness readiness(cluster.clock, std::chrono::hours{3});
   const RunOptions options{.sweep = cluster.options, .interval = std::chrono::hours{1}, .seed = 7};
   int sweeps = 0;
-  run_sweeps(
-      kept, options, cluster.source(), readiness,
-      [&](std::chrono::milliseconds, const std::stop_token&) { return ++sweeps < 2; }, {});
+  run_sweeps(kept, options, cluster.source(), readiness,
+             [&](std::chrono::milliseconds, const std::stop_token&) { return ++sweeps < 2; }, {});
   EXPECT_EQ(cluster.reads(), 4U) << "the fake clock stood still";
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <vector>
 
@@ -36,6 +38,7 @@ TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
       {{"run", "--schedule", "* * * * *", "--interval", "5s"}, "--interval"},
       {{"once", "-o", "xml"}, "xml"},
       {{"once", "-A", "-n", "team-a"}, "--all-namespaces"},
+      {{"once", "-x", "team-a,metadata.name=web"}, "--exclude-namespace"},
       {{"--log-level", "loud", "run"}, "--log-level"},
       {{"--config", "/nonexistent/tidemark.yaml", "run"}, "/nonexistent/tidemark.yaml"},
       {{"explain"}, "target"},
@@ -79,7 +82,7 @@ TEST(Options, OnceTakesWhatKubectlTakes) {
   EXPECT_EQ(options.selection.label_selector, "app=web");
   EXPECT_EQ(options.selection.field_selector, "metadata.name=web");
   EXPECT_TRUE(options.dry_run);
-  EXPECT_TRUE(options.exit_code);
+  EXPECT_EQ(options.exit_code, ExitCode::kMovedOrFailed);
   EXPECT_EQ(options.kubeconfig.path, "/k");
   EXPECT_EQ(options.kubeconfig.context, "kind");
   EXPECT_EQ(options.format, Format::kJson);
@@ -90,6 +93,54 @@ TEST(Options, OnceLooksAtOneNamespaceUnlessToldAndRunAtAll) {
   EXPECT_TRUE(parse({"once"}).options().own_namespace_only);
   EXPECT_FALSE(parse({"once", "-A"}).options().own_namespace_only);
   EXPECT_FALSE(parse({"run"}).options().own_namespace_only);
+}
+
+TEST(Options, OnceTakesTheFlagsOfKubernetesImageSyncAsTheyAre) {
+  const Options all = parse({"once", "-all-namespaces", "-dry-run", "-field-selector",
+                             "metadata.name=web", "-l", "app=web", "-kubeconfig=/k"})
+                          .options();
+  EXPECT_TRUE(all.selection.namespaces.empty());
+  EXPECT_FALSE(all.own_namespace_only);
+  EXPECT_TRUE(all.dry_run);
+  EXPECT_EQ(all.selection.field_selector, "metadata.name=web");
+  EXPECT_EQ(all.selection.label_selector, "app=web");
+  EXPECT_EQ(all.kubeconfig.path, "/k");
+  EXPECT_EQ(parse({"once", "-n", "team-a"}).options().selection.namespaces,
+            std::vector<std::string>{"team-a"});
+  EXPECT_EQ(parse({"once", "-all-namespaces", "-n", "team-a"}).code(), kExitUsage);
+  // imago: may be repeated, and means all others.
+  const Options others = parse({"once", "-x", "a", "-x", "b"}).options();
+  EXPECT_EQ(others.selection.excluded, (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(others.own_namespace_only);
+}
+
+TEST(Options, SelectionIsTheConfigurationsWhereNoFlagSaysOtherwise) {
+  const auto file = std::filesystem::path(::testing::TempDir()) / "selection.yaml";
+  std::ofstream(file) << "sweeper:\n  namespaces: [a, b]\n  excludeNamespaces: [b, c]\n"
+                         "  labelSelector: app=web\n  fieldSelector: metadata.name=web\n";
+  const std::string path = file.string();
+  const Selection kept = parse({"run", "--config", path.c_str()}).options().selection;
+  EXPECT_EQ(kept.namespaces, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(kept.excluded, (std::vector<std::string>{"b", "c"}));
+  EXPECT_EQ(kept.label_selector, "app=web");
+  EXPECT_EQ(kept.field_selector, "metadata.name=web");
+  const Selection flags = parse({"run", "--config", path.c_str(), "-A", "--exclude-namespace", "d",
+                                 "-l", "app=api", "--field-selector", "metadata.name=api"})
+                              .options()
+                              .selection;
+  EXPECT_TRUE(flags.namespaces.empty());
+  EXPECT_EQ(flags.excluded, std::vector<std::string>{"d"});
+  EXPECT_EQ(flags.label_selector, "app=api");
+  EXPECT_EQ(flags.field_selector, "metadata.name=api");
+  EXPECT_EQ(parse({"once", "--config", path.c_str(), "-A"}).options().selection.excluded,
+            (std::vector<std::string>{"b", "c"}));
+}
+
+TEST(Options, ReadsWhatTheExitCodeIsToTell) {
+  EXPECT_EQ(parse({"once"}).options().exit_code, ExitCode::kNone);
+  EXPECT_EQ(parse({"once", "--exit-code"}).options().exit_code, ExitCode::kMovedOrFailed);
+  EXPECT_EQ(parse({"once", "--exit-code=failed", "-A"}).options().exit_code, ExitCode::kFailed);
+  EXPECT_EQ(parse({"once", "--exit-code=moved"}).code(), kExitUsage);
 }
 
 TEST(Options, ReadsATarget) {

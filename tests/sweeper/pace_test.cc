@@ -104,6 +104,31 @@ TEST(Pace, ADigestWhoseRolloutFailedIsHeldEverywhere) {
   EXPECT_EQ(count(paced(plans, careless), Verdict::kHeld), 0U);
 }
 
+TEST(Pace, WhatWasTakenBackStillHoldsTheDigestElsewhere) {
+  auto plans = many(3, 0, {});
+  plans[0].slots[0].verdict = Verdict::kHeld;
+  plans[0].slots[0].failed = true;
+  plans[0].rollout = RolloutState::kIdle;  // scaled down since
+  EXPECT_EQ(count(paced(plans), Verdict::kHeld), 3U);
+  plans[0].failure_counts = false;
+  EXPECT_EQ(count(paced(plans), Verdict::kHeld), 1U);
+}
+
+TEST(Pace, WhatIsTakenBackInThisVerySweepIsRolledNowhereElse) {
+  auto plans = many(3, 1, RolloutState::kFailed);
+  plans[0].slots[0].verdict = Verdict::kUndo;
+  plans[0].slots[0].to = fake_digest('a');
+  const auto out = paced(plans);
+  EXPECT_EQ(count(out, Verdict::kUndo), 1U);
+  EXPECT_EQ(count(out, Verdict::kHeld), 2U);
+}
+
+TEST(Pace, AFailureThatIsToBeIgnoredSaysNothing) {
+  auto plans = many(3, 1, RolloutState::kFailed);
+  plans[0].failure_counts = false;
+  EXPECT_EQ(count(paced(plans), Verdict::kHeld), 0U);
+}
+
 TEST(Pace, AFailureOfTheOwnersOwnSaysNothingOfTheImage) {
   auto plans = many(3, 1, RolloutState::kFailed);
   plans[0].rolled_last = false;

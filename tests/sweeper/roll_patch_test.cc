@@ -57,6 +57,22 @@ TEST(RollPatch, WritesStampHistoryAndChangeCauseTogether) {
             expected);
 }
 
+TEST(RollPatch, WritesRestartedAtWhereItIsAskedFor) {
+  Spec spec;
+  const auto without = patched(spec, object_of(spec));
+  spec.annotations["tidemark.dev/restarted-at"] = "true";
+  const auto with = patched(spec, object_of(spec));
+  ASSERT_TRUE(without && with);
+  const json::json_pointer key(
+      "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt");
+  EXPECT_FALSE(without->contains(key));
+  EXPECT_EQ(with->at(key), "2026-01-01T00:00:00Z");
+  // Somebody else's restart meanwhile is not overwritten.
+  json restarted = object_of(spec);
+  restarted[key] = "2025-12-31T00:00:00Z";
+  EXPECT_FALSE(patched(spec, restarted));
+}
+
 TEST(RollPatch, LeavesAllElseUntouched) {
   const Spec spec;
   json expected = object_of(spec);

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <set>
+#include <string>
+#include <tuple>
 
 #include "base/base64.h"
 #include "sweeper/cluster.h"
@@ -146,6 +149,37 @@ TEST(Sweep, LooksOnlyAtTheNamespacesThatAreNamed) {
   ASSERT_TRUE(cluster.sweep());
   EXPECT_EQ(cluster.stamp({}), stamp_text(kImage, 'a'));
   EXPECT_EQ(cluster.stamp({.ns = "team-b"}), stamp_text(kImage, 'b'));
+}
+
+TEST(Sweep, AsksForWhatIsSelected) {
+  Cluster cluster;
+  cluster.options.selection = {.excluded = {"team-b", "team-c"},
+                               .label_selector = "app=web",
+                               .field_selector = "metadata.name=web"};
+  EXPECT_TRUE(cluster.sweep());
+  for (const Call& call : cluster.api.calls("list")) {
+    const bool namespaces = call.path == "/api/v1/namespaces";
+    EXPECT_EQ(call.label_selector, namespaces ? "" : "app=web");
+    EXPECT_EQ(call.field_selector,
+              namespaces
+                  ? ""
+                  : "metadata.name=web,metadata.namespace!=team-b,metadata.namespace!=team-c");
+  }
+}
+
+TEST(Sweep, ASelectorThatIsRefusedIsOneProblem) {
+  Cluster cluster;
+  cluster.add_namespace("team-b");
+  cluster.options.selection = {.namespaces = {"team-a", "team-b"}, .field_selector = "spec.a=b"};
+  cluster.api.before([](const Call& call) -> std::optional<Error> {
+    if (call.verb != "list" || call.path.ends_with("/cronjobs")) return std::nullopt;
+    return Error{.kind = ErrorKind::kInvalid, .message = "no such field", .http_status = 400};
+  });
+  const auto report = cluster.sweep();
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->read_everything);
+  ASSERT_EQ(report->problems.size(), 1U);
+  EXPECT_EQ(report->problems[0].what, "deployments, statefulsets, daemonsets");
 }
 
 TEST(Sweep, SkipsOwnedAndDeletedObjects) {
@@ -561,6 +595,124 @@ TEST(Events, ADryRunTellsNothing) {
   cluster.options.dry_run = true;
   ASSERT_TRUE(cluster.sweep());
   EXPECT_TRUE(cluster.events.notes().empty());
+}
+
+// A Deployment whose last roll, by us, went past its deadline.
+class OnFailure : public ::testing::Test {
+ protected:
+  explicit OnFailure() {
+    spec_.annotations["tidemark.dev/on-failure"] = "undo";
+    cluster_.put(spec_);
+    cluster_.resolver.serve(kImage, fake_digest('b'));
+    EXPECT_EQ(cluster_.sweep()->rolls.size(), 1U);
+    set_failed(spec_);
+    cluster_.api.forget_calls();
+  }
+  void set_failed(const Spec& spec) {
+    json object = cluster_.api.object(path_of(spec));
+    object["status"]["conditions"] = {
+        {{"type", "Progressing"}, {"reason", "ProgressDeadlineExceeded"}}};
+    cluster_.api.put(path_of(spec), object.dump());
+  }
+  std::string image() const {
+    const json object = cluster_.api.object(path_of(spec_));
+    return object["spec"]["template"]["spec"]["containers"][0]["image"].get<std::string>();
+  }
+
+  Cluster cluster_;
+  Spec spec_;
+};
+
+TEST_F(OnFailure, IsTakenBackAndPinnedUntilTheTagMovesOn) {
+  const auto report = cluster_.sweep();
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->plans[0].slots[0].verdict, Verdict::kUndo);
+  ASSERT_EQ(report->rolls.size(), 1U);
+  EXPECT_EQ(report->rolls[0].kind, RollOutcome::Kind::kRolled);
+  EXPECT_EQ(cluster_.stamp(spec_), stamp_text(kImage, 'a'));
+  EXPECT_EQ(image(), std::string(kImage) + "@" + fake_digest('a').str());
+  EXPECT_EQ(history_of(cluster_, spec_).front().why, "rolled-back");
+  EXPECT_EQ(cluster_.annotation(spec_, "kubernetes.io/change-cause"),
+            "tidemark: app rolled back bbbbbbbbbbbb -> aaaaaaaaaaaa");
+  const auto held = workload::parse_held(cluster_.annotation(spec_, workload::kHeldKey));
+  ASSERT_EQ(held.at("app").size(), 1U);
+  EXPECT_EQ(held.at("app")[0].digest, fake_digest('b'));
+  EXPECT_EQ(cluster_.events.notes().back().reason, "RolledBack");
+  EXPECT_TRUE(cluster_.events.notes().back().warning);
+
+  set_failed(spec_);  // the condition is slow to go
+  for (int i = 0; i < 2; ++i) {
+    const auto later = cluster_.sweep();
+    EXPECT_TRUE(later->rolls.empty());
+    EXPECT_EQ(later->plans[0].slots[0].reason, "its rollout to this digest failed");
+  }
+  cluster_.resolver.serve(kImage, fake_digest('c'));
+  EXPECT_EQ(cluster_.sweep()->rolls.size(), 1U);
+  EXPECT_EQ(cluster_.stamp(spec_), stamp_text(kImage, 'c'));
+  EXPECT_EQ(image(), kImage) << "the pin is taken back";
+  EXPECT_EQ(cluster_.annotation(spec_, workload::kHeldKey), "");
+}
+
+TEST_F(OnFailure, NeedsNoRegistry) {
+  cluster_.resolver.refuse(kImage, ErrorKind::kUnavailable, "down");
+  EXPECT_EQ(cluster_.sweep()->rolls.size(), 1U);
+  EXPECT_EQ(cluster_.stamp(spec_), stamp_text(kImage, 'a'));
+}
+
+TEST_F(OnFailure, LeavesAloneWhatIsHeldPausedOrOnlyReported) {
+  const std::map<std::string, std::string> settings = {{"tidemark.dev/hold", "true"},
+                                                       {"tidemark.dev/sweep", "report"},
+                                                       {"tidemark.dev/on-failure", "hold"}};
+  for (const auto& [key, value] : settings) {
+    json object = cluster_.api.object(path_of(spec_));
+    const json before = object;
+    object["metadata"]["annotations"][key] = value;
+    cluster_.api.put(path_of(spec_), object.dump());
+    EXPECT_TRUE(cluster_.sweep()->rolls.empty()) << key;
+    cluster_.api.put(path_of(spec_), before.dump());
+  }
+  json object = cluster_.api.object(path_of(spec_));
+  object["spec"]["paused"] = true;
+  cluster_.api.put(path_of(spec_), object.dump());
+  EXPECT_TRUE(cluster_.sweep()->rolls.empty());
+}
+
+TEST_F(OnFailure, AnEditSinceIsItsOwnersAndNotUndone) {
+  json object = cluster_.api.object(path_of(spec_));
+  const std::string key(workload::kHistoryKey);
+  const auto history = workload::push_history({{.time = "2026-01-02T00:00:00Z",
+                                                .slot = "app",
+                                                .from = stamp_text(kImage, 'b'),
+                                                .to = stamp_text(kImage, 'c'),
+                                                .why = "edited",
+                                                .by = "alice"}},
+                                              history_of(cluster_, spec_));
+  object["metadata"]["annotations"][key] = workload::dump_history(history);
+  object["spec"]["template"]["metadata"]["annotations"]["digest.tidemark.dev/app"] =
+      stamp_text(kImage, 'c');
+  cluster_.api.put(path_of(spec_), object.dump());
+  cluster_.resolver.serve(kImage, fake_digest('c'));
+  EXPECT_TRUE(cluster_.sweep()->rolls.empty());
+}
+
+TEST(Sweep, ACachedImageIsPinnedOrRolledWhereAskedFor) {
+  for (const auto& [policy, asked, image] :
+       {std::tuple{"IfNotPresent", "pin", std::string(kImage) + "@" + fake_digest('b').str()},
+        std::tuple{"IfNotPresent", "roll", std::string(kImage)},
+        std::tuple{"IfNotPresent", "report", std::string()},
+        std::tuple{"Never", "pin", std::string()}, std::tuple{"Never", "roll", std::string()}}) {
+    Cluster cluster;
+    Spec spec{.containers = {{.policy = policy}}};
+    spec.annotations["tidemark.dev/on-cached-policy"] = asked;
+    cluster.put(spec);
+    cluster.resolver.serve(kImage, fake_digest('b'));
+    const auto report = cluster.sweep();
+    EXPECT_EQ(report->rolls.size(), image.empty() ? 0U : 1U) << policy << asked;
+    const json object = cluster.api.object(path_of(spec));
+    EXPECT_EQ(object["spec"]["template"]["spec"]["containers"][0]["image"],
+              image.empty() ? kImage : image);
+    EXPECT_TRUE(cluster.sweep()->rolls.empty()) << "once";
+  }
 }
 
 }  // namespace

@@ -37,6 +37,9 @@ TEST(Settings, ReadsEveryKey) {
                 {"tidemark.dev/mode", "pin"},
                 {"tidemark.dev/stamp", "off"},
                 {"tidemark.dev/hold", "true"},
+                {"tidemark.dev/restarted-at", "true"},
+                {"tidemark.dev/on-failure", "undo"},
+                {"tidemark.dev/on-cached-policy", "pin"},
                 {"tidemark.dev/cooldown", "1h30m"},
                 {"tidemark.dev/window", " 0 22 * * mon-fri 6h "},
                 {"tidemark.dev/ignore-containers", "istio-proxy, linkerd-proxy,"}}),
@@ -46,6 +49,9 @@ TEST(Settings, ReadsEveryKey) {
   EXPECT_EQ(effective.settings.mode, StampMode::kPin);
   EXPECT_FALSE(effective.settings.stamp);
   ASSERT_EQ(effective.settings.holds.size(), 1U);
+  EXPECT_TRUE(effective.settings.restarted_at);
+  EXPECT_EQ(effective.settings.on_failure, OnFailure::kUndo);
+  EXPECT_EQ(effective.settings.on_cached_policy, OnCachedPolicy::kPin);
   EXPECT_EQ(effective.settings.cooldown, std::chrono::minutes(90));
   EXPECT_EQ(effective.settings.windows, Windows::parse("0 22 * * 1-5 6h").value());
   EXPECT_EQ(effective.settings.ignored_containers,
@@ -158,6 +164,15 @@ TEST(Settings, TellsWhatItCannotReadAndAsksTheNextLevel) {
                 R"(tidemark.dev/hold: unknown value "Yes" (true, false, names of containers))",
                 R"(tidemark.dev/cooldown: "10" is not a duration (30s, 10m, 1h30m))",
                 R"(tidemark.dev/ignore-containers: "B!" is not a container's name)"}));
+}
+
+TEST(Settings, PinsByModeOrWhereANodeMayKeepAnOldImage) {
+  EXPECT_FALSE(Settings{}.pins("IfNotPresent"));
+  EXPECT_TRUE(Settings{.mode = StampMode::kPin}.pins("Always"));
+  const Settings cached{.on_cached_policy = OnCachedPolicy::kPin};
+  EXPECT_TRUE(cached.pins("IfNotPresent"));
+  EXPECT_FALSE(cached.pins("Always"));
+  EXPECT_FALSE(cached.pins("Never")) << "the pod could not start";
 }
 
 TEST(Settings, NamesItsModes) {

@@ -16,12 +16,13 @@ configure() {
   }
 }
 
-# compile DIRECTORY [TARGET...]: all of it if no target is named. Its progress goes to stderr.
+# compile DIRECTORY [TARGET...]: all of it if no target is named. Its progress goes to stderr. Suites that run side by side take
+# turns in one directory.
 compile() {
   local dir=$1
   shift
   say "  building $dir ($(nproc) jobs)"
-  NINJA_STATUS='  [%f/%t %es] ' ninja -j "$(nproc)" -C "$top/$dir" "$@" >&2
+  NINJA_STATUS='  [%f/%t %es] ' flock "$top/$dir/.ninja_lock" ninja -j "$(nproc)" -C "$top/$dir" "$@" >&2
 }
 
 # build_programs: what a user runs, without the tests.

@@ -71,7 +71,6 @@ suite_fuzz() {
   configure build --buildtype=release
   compile build fuzz-programs || return 1
   meson_suite build replay || result=1
-  deps_install fuzz
   # Little optimisation and no more debug information than line numbers: half the time of a build.
   CXX="ccache $kClang" configure build-fuzz -Doptimization=1 -Ddebug=false -Dcpp_args=-gline-tables-only \
     -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false
@@ -126,17 +125,14 @@ suite_cluster() {
   pytest_suite cluster
 }
 
-run_suites() {
-  local suite begin failures=() passed=0 failed=0 skipped=0
-  local suites=("$@")
-  ((${#suites[@]})) || suites=("${kSuites[@]}")
-  for suite in "${suites[@]}"; do
-    [[ " ${kSuites[*]} " == *" $suite "* ]] || usage_error "unknown suite '$suite': ${kSuites[*]}"
-  done
-  deps_install build tests
-  for suite in "${suites[@]}"; do
-    begin=$(now_ms)
-    local before=$failed
+# one_after_another RESULTS SUITE...: runs them, and writes what came of it to the file RESULTS: a line of "PASSED FAILED SKIPPED"
+# and one with the names of those that failed.
+one_after_another() {
+  local results=$1 suite begin before failures=() passed=0 failed=0 skipped=0
+  shift
+  printf '0 1 0\n%s (broken off)\n' "$*" >"$results"
+  for suite in "$@"; do
+    begin=$(now_ms) before=$failed
     say "== $suite"
     if ! "suite_$suite"; then
       failures+=("$suite")
@@ -145,7 +141,61 @@ run_suites() {
     fi
     say "== $suite: $(seconds_since "$begin") s"
   done
-  ((${#failures[@]} == 0)) || printf 'failed suites: %s\n' "${failures[*]}"
+  printf '%d %d %d\n%s\n' "$passed" "$failed" "$skipped" "${failures[*]}" >"$results"
+}
+
+# side_by_side FOLDER: the suites of `waiting` beside those of `computing`, which yield to them. Their output comes at the end.
+side_by_side() {
+  local folder=$1 aside
+  set -m # a process group of its own, so that an interrupt reaches the Python in it
+  one_after_another "$folder/waiting" "${waiting[@]}" >"$folder/log" 2>&1 &
+  aside=$!
+  set +m
+  # shellcheck disable=SC2064  # this very process
+  trap "kill -INT -- -$aside 2>/dev/null; wait $aside; exit 130" INT TERM
+  say "== ${waiting[*]}: beside the others, output at their end"
+  (renice -n 10 -p "$BASHPID" >/dev/null && one_after_another "$folder/computing" "${computing[@]}")
+  say "== waiting for ${waiting[*]}"
+  tail -n +1 -f --pid "$aside" "$folder/log" >&2
+  wait "$aside" || true
+  trap - INT TERM
+}
+
+run_suites() {
+  local suite folder first=() computing=() waiting=() wanted=("$@")
+  ((${#wanted[@]})) || wanted=("${kSuites[@]}")
+  for suite in "${wanted[@]}"; do
+    case " ${kSuites[*]} " in *" $suite "*) ;; *) usage_error "unknown suite '$suite': ${kSuites[*]}" ;; esac
+    case $suite in
+      unit) first+=("$suite") ;; # it builds what the others use
+      integration | cluster) waiting+=("$suite") ;;
+      *) computing+=("$suite") ;;
+    esac
+  done
+  deps_install build tests
+  [[ " ${wanted[*]} " != *' fuzz '* ]] || deps_install fuzz
+  folder=$(mktemp -d)
+  ((${#first[@]} == 0)) || one_after_another "$folder/first" "${first[@]}"
+  if ((${#waiting[@]} && ${#computing[@]})); then
+    side_by_side "$folder"
+  else
+    one_after_another "$folder/others" "${computing[@]}" "${waiting[@]}"
+  fi
+  sum_up "$folder"
+}
+
+# sum_up FOLDER: the last lines of a run.
+sum_up() {
+  local folder=$1 file numbers names failed_suites='' passed=0 failed=0 skipped=0
+  for file in first computing waiting others; do
+    [[ -e $folder/$file ]] || continue
+    { read -r numbers && read -r names; } <"$folder/$file" || true
+    # shellcheck disable=SC2086  # three words
+    count $numbers
+    failed_suites+=${names:+ $names}
+  done
+  rm -rf "$folder"
+  [[ -z $failed_suites ]] || printf 'failed suites:%s\n' "$failed_suites"
   printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
   ((failed == 0))
 }

@@ -1,0 +1,64 @@
+"""The overlays of deploy/ as the API server takes them, and the CronJob's own command."""
+
+import subprocess
+
+import pytest
+from harness.kubectl import load
+from harness.processes import ROOT
+
+from test_admission import STAMP
+from test_sweeper import moved_app
+
+OVERLAYS = sorted(each.parent.name for each in (ROOT / "deploy/overlays").glob("*/kustomization.yaml"))
+
+
+def built(kubectl, overlay):
+    return load(kubectl("kustomize", ROOT / "deploy/overlays" / overlay))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_is_taken_without_a_warning(kubectl, overlay):
+    # cert-manager's kinds are installed by their own test alone (test_certificates.py).
+    documents = [each for each in built(kubectl, overlay) if "cert-manager" not in each["apiVersion"]]
+    kubectl.apply(documents, "--dry-run=server")
+    assert not kubectl.warnings  # such as one of the namespace's Pod Security
+
+
+def test_the_cronjob_replaces_the_running_sweeper(kubectl):
+    made = {(each["kind"], each["metadata"]["name"]): each for each in built(kubectl, "cronjob")}
+    for kind in ("Deployment", "Role", "RoleBinding"):
+        assert (kind, "tidemark-sweeper") not in made and (kind, "tidemark-webhook") in made
+    spec = made["CronJob", "tidemark-sweeper"]["spec"]
+    job = spec["jobTemplate"]["spec"]
+    assert (spec["concurrencyPolicy"], job["backoffLimit"], job["template"]["spec"]["restartPolicy"]) == ("Forbid", 0, "Never")
+    images = {made[key]["spec"]["template"]["spec"]["containers"][0]["image"] for key in made if key[0] == "Deployment"}
+    assert images == {job["template"]["spec"]["containers"][0]["image"]}
+
+
+def test_the_cronjobs_command_rolls_what_asked_for_it(kubectl, ns, registry, sweeper):
+    reference, _, second = moved_app(kubectl, registry, ns)
+    (cronjob,) = [each for each in built(kubectl, "cronjob") if each["kind"] == "CronJob"]
+    arguments = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    mounted = [each.replace("/etc/tidemark/config.yaml", str(sweeper.config)) for each in arguments]
+    assert mounted != arguments
+
+    def sweep():
+        command = [sweeper.command()[0], *mounted, "--kubeconfig", str(sweeper.kubeconfig)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = sweep()
+    assert kubectl.stamps("deployment", "web", ns) == {STAMP: f"{reference}@{second}"}
+    rolled = [line for line in done.stdout.splitlines() if line.startswith(f"{ns} ")]
+    assert len(rolled) == 1 and "updated to" in rolled[0], done.stdout + done.stderr
+
+
+def test_the_exit_code_tells_what_moved_from_what_failed(kubectl, ns, registry, sweeper):
+    def code(*flags):
+        return sweeper.once("-n", ns, *flags, check=False).returncode
+    reference, first, second = moved_app(kubectl, registry, ns)
+    assert (code("--dry-run"), code("--dry-run", "--exit-code"), code("--dry-run", "--exit-code=failed")) == (0, 1, 0)
+    assert code("--exit-code=failed") == 0, "a roll is no failure"
+    assert code("--exit-code") == 0, "nothing is left that moved"
+    registry.crane("delete", "--insecure", f"{registry.address}/{ns}/app@{second}")
+    assert (code(), code("--exit-code"), code("--exit-code=failed")) == (0, 1, 1)
+    assert kubectl.stamps("deployment", "web", ns) == {STAMP: f"{reference}@{second}"}
+    assert code("--exit-code=sometimes") == 2
