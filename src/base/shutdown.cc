@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <mutex>
 
 namespace tidemark {
@@ -16,6 +17,9 @@ sigset_t termination_signals() {
   return set;
 }
 
+// How often the waiting thread looks whether the object is being destroyed.
+constexpr std::timespec kPollInterval{.tv_sec = 0, .tv_nsec = 200'000'000};
+
 }  // namespace
 
 ShutdownSignal::ShutdownSignal() {
@@ -27,8 +31,7 @@ ShutdownSignal::ShutdownSignal() {
 
   waiter_ = std::jthread([this, signals](const std::stop_token& done) {
     while (!done.stop_requested()) {
-      const int received = sigwaitinfo(&signals, nullptr);
-      if (done.stop_requested()) return;  // woken by the destructor
+      const int received = sigtimedwait(&signals, nullptr, &kPollInterval);
       if (received <= 0) continue;
       if (stop_.stop_requested()) std::_Exit(128 + received);
       stop_.request_stop();
@@ -36,11 +39,7 @@ ShutdownSignal::ShutdownSignal() {
   });
 }
 
-ShutdownSignal::~ShutdownSignal() {
-  waiter_.request_stop();
-  // To that thread alone: it takes the signal, or it has ended already.
-  pthread_kill(waiter_.native_handle(), SIGTERM);
-}
+ShutdownSignal::~ShutdownSignal() = default;
 
 void ShutdownSignal::wait() const {
   std::mutex mutex;
