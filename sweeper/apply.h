@@ -21,6 +21,7 @@
 #include "kube/api.h"
 #include "sweeper/answers.h"
 #include "sweeper/collect.h"
+#include "sweeper/guarded_patch.h"
 #include "sweeper/plan.h"
 
 namespace tidemark::sweeper {
@@ -29,8 +30,7 @@ struct ApplyOptions {
   int max_tries = 5;  // conflicts are rare; five in a row mean that somebody fights over the object
   RetrySchedule::Options backoff{std::chrono::milliseconds{100}, std::chrono::milliseconds{5'000},
                                  2.0};
-  // Longer than the API server waits for one admission webhook (timeoutSeconds: at most 30).
-  std::chrono::milliseconds request{35'000};
+  std::chrono::milliseconds request = kWriteDeadline;
 };
 
 struct RollOutcome {

@@ -13,7 +13,6 @@ using workload::StringMap;
 constexpr std::string_view kMetadata = "/metadata";
 // It meets a controller's write only by chance; five times in a row is no chance.
 constexpr int kMaxTries = 5;
-constexpr std::chrono::seconds kRequest{10};
 
 // The annotations of the metadata at `metadata`.
 void change_guarded(workload::JsonPatch& patch, const std::string& metadata, bool metadata_exists,
@@ -92,7 +91,7 @@ Result<Annotated> annotate(kube::Api& api, const std::string& path, const worklo
                            const std::stop_token& stop) {
   Error last;
   for (int tries = 0; tries < kMaxTries; ++tries) {
-    const auto text = api.get(path, Deadline::after(kRequest), stop);
+    const auto text = api.get(path, Deadline::after(kWriteDeadline), stop);
     if (!text) return fail(text.error());
     auto object = workload::parse_object(*text, kind);
     if (!object) return fail(object.error());
@@ -105,7 +104,7 @@ Result<Annotated> annotate(kube::Api& api, const std::string& path, const worklo
     // As the sweeper's: admission gives Tidemark's records back to all other writers.
     const auto stored =
         api.patch(path, patch.str(), {.field_manager = std::string(workload::kStampWriter)},
-                  Deadline::after(kRequest), stop);
+                  Deadline::after(kWriteDeadline), stop);
     if (stored) {
       object = workload::parse_object(*stored, kind);
       if (!object) return fail(object.error());

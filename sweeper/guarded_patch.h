@@ -7,6 +7,7 @@
 // change (of a missing key: for null).
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <stop_token>
 #include <string>
@@ -18,6 +19,10 @@
 #include "workload/object.h"
 
 namespace tidemark::sweeper {
+
+// Of one write. Longer than the API server waits for one admission webhook (timeoutSeconds: at most
+// 30).
+inline constexpr std::chrono::seconds kWriteDeadline{35};
 
 // `text` as the API server itself writes it in JSON. Its patch library compares the two strings of
 // a `test` as bytes, before it decodes them, and Go's encoding/json escapes what others do not: a
