@@ -38,10 +38,11 @@ std::string identity_of(const std::vector<registry::Credential>& credentials) {
 }
 
 using Place = std::pair<std::string, std::string>;  // reference, pull source
+using Places = std::map<Place, Question*>;
 
 // `only`: of these places; nullptr: of all.
 std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials,
-                             bool adopt, const std::set<Place>* only = nullptr) {
+                             bool adopt, const Places* only = nullptr) {
   // The same reference from the same place again, which is most of them: nothing new to ask.
   std::set<Place> seen;
   std::map<std::pair<std::string, std::string>, std::size_t> by_identity;
@@ -119,26 +120,19 @@ bool is_refused(const Question& question) {
 void ask_refused_again(std::vector<Question>& questions, const std::vector<Workload>& workloads,
                        registry::Resolver& resolver, PullCredentials& credentials,
                        const CheckOptions& options, const std::stop_token& stop) {
-  std::set<std::string> read_again;
-  for (const Question& question : questions) {
-    if (!is_refused(question)) continue;
-    for (const std::string& source : question.pull_sources) {
-      if (credentials.refused(source)) read_again.insert(source);
-    }
-  }
-  std::map<Place, Question*> places;
-  std::set<Place> only;
+  std::set<std::string> read_again;  // pull sources
+  Places places;
   for (Question& question : questions) {
     if (!is_refused(question)) continue;
     for (const std::string& source : question.pull_sources) {
-      if (!read_again.contains(source)) continue;
-      const Place place{question.query.reference.tagged(), source};
-      places.emplace(place, &question);
-      only.insert(place);
+      if (credentials.refused(source)) read_again.insert(source);
+      if (read_again.contains(source)) {
+        places.try_emplace({question.query.reference.tagged(), source}, &question);
+      }
     }
   }
-  if (only.empty()) return;
-  std::vector<Question> anew = gather(workloads, credentials, options.adopt, &only);
+  if (places.empty()) return;
+  std::vector<Question> anew = gather(workloads, credentials, options.adopt, &places);
   std::erase_if(anew, [&](Question& question) {
     const std::string reference = question.query.reference.tagged();
     std::erase_if(question.pull_sources, [&](const std::string& source) {

@@ -25,7 +25,6 @@ struct CheckOptions {
   std::size_t concurrency = 16;
   std::chrono::milliseconds one{15'000};     // one reference, with its token and its credentials
   std::chrono::milliseconds whole{120'000};  // all of them
-  bool read_secrets = true;                  // false: nobody's pull secrets are read
   bool adopt = true;                         // also ask for what may get a baseline (adopt.h)
 };
 

@@ -66,7 +66,7 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
       return other.uid != target.uid && shares_reference(other, target);
     });
   }
-  PullCredentials credentials(wanted.check.read_secrets ? &context.api : nullptr, context.clock);
+  PullCredentials credentials = pull_credentials(context, wanted);
   const CheckResult checked = check(asked, context.resolver, credentials, wanted.check, stop);
   adopt_target(context, wanted.adopt, checked.answers, credentials, target, stop);
   if (all) {
@@ -115,8 +115,8 @@ SweepOptions sweep_options(const Options& options) {
   return {.selection = options.selection,
           .defaults = options.config.defaults,
           .kinds = options.config.kinds,
+          .read_secrets = options.config.read_secrets,
           .check = {.concurrency = options.config.sweeper.check_concurrency,
-                    .read_secrets = options.config.read_secrets,
                     .adopt = options.config.sweeper.adopt},
           .adopt = {.enabled = options.config.sweeper.adopt},
           .pace = {.max_rollouts = options.config.sweeper.max_rollouts,

@@ -16,16 +16,12 @@ void append_problem(std::string& problems, const std::string& problem) {
 
 }  // namespace
 
-bool PullCredentials::expired(SteadyTime at, bool keep) const {
-  return !keep || began_ - at >= kTtl;
-}
-
 void PullCredentials::begin(Deadline deadline, std::stop_token stop) {
   deadline_ = deadline;
   stop_ = std::move(stop);
   began_ = clock_.steady_now();
   const auto too_old = [this](const auto& entry) {
-    return expired(entry.second.at, entry.second.keep);
+    return !entry.second.keep || began_ - entry.second.at >= kTtl;
   };
   std::erase_if(sources_, too_old);
   std::erase_if(secrets_, too_old);

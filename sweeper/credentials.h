@@ -58,7 +58,6 @@ class PullCredentials {
     bool keep = true;
   };
   const Loaded& secret(const std::string& key, const std::string& ns, const std::string& name);
-  bool expired(SteadyTime at, bool keep) const;
 
   kube::Api* api_;
   const Clock& clock_;

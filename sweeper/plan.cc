@@ -30,15 +30,18 @@ std::optional<Ruling> not_sweepable(const TrackedSlot& slot) {
   return Ruling{Verdict::kUnreadable, slot.problem};
 }
 
+bool failed_here(const TrackedSlot& slot, const image::Digest& target) {
+  return std::ranges::find(slot.failed, target) != slot.failed.end();
+}
+
 std::optional<Ruling> held(const Workload& workload, const TrackedSlot& slot,
                            const image::Digest& target, WallTime now) {
   if (const auto* order = workload.settings.hold_on(slot.id, now); order != nullptr) {
     return Ruling{Verdict::kHeld, order->text()};
   }
   if (std::ranges::find(slot.held, target) != slot.held.end()) {
-    const bool failed = std::ranges::find(slot.failed, target) != slot.failed.end();
-    return Ruling{Verdict::kHeld,
-                  failed ? "its rollout to this digest failed" : "this digest is held"};
+    return Ruling{Verdict::kHeld, failed_here(slot, target) ? "its rollout to this digest failed"
+                                                            : "this digest is held"};
   }
   // The newest entry says that the slot was brought to this digest, yet the stamp is another one:
   // somebody took the roll back while no webhook saw it. One digest is rolled to at most once.
@@ -240,9 +243,10 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
     planned.verdict = ruling.verdict;
     planned.reason = std::move(ruling.reason);
     planned.from = slot.stamp;
+    planned.adopted = slot.adopted;
     if (answer != nullptr && answer->has_value()) planned.to = answer->value();
-    planned.failed = ruling.verdict == Verdict::kHeld && planned.to &&
-                     std::ranges::find(slot.failed, *planned.to) != slot.failed.end();
+    planned.failed =
+        ruling.verdict == Verdict::kHeld && planned.to && failed_here(slot, *planned.to);
     if (ruling.verdict == Verdict::kRoll) {
       planned.to_image = image_to_write(workload, slot, *planned.to);
     }

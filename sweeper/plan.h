@@ -57,6 +57,7 @@ struct SlotPlan {
   Verdict verdict = Verdict::kUpToDate;
   std::string reason;                   // for people; "" where the verdict says it all
   std::optional<workload::Stamp> from;  // the stamp that stands
+  bool adopted = false;                 // `from` is the baseline: the template has no stamp
   std::optional<image::Digest> to;      // what the registry serves; kUndo: where it goes back to
   std::string to_image;                 // of a change: the image to write, "" to leave it untouched
   bool failed = false;                  // kHeld, for a rollout to this digest failed here

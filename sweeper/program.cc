@@ -85,8 +85,7 @@ void wait_for_api(const SweepContext& context, const RunOptions& options, Readin
 
 void watch_and_sweep(SweepContext context, const RunOptions& options, Readiness& readiness,
                      const std::stop_token& stop) {
-  PullCredentials credentials(options.sweep.check.read_secrets ? &context.api : nullptr,
-                              context.clock);
+  PullCredentials credentials = pull_credentials(context, options.sweep);
   context.credentials = &credentials;
   Inventory inventory(context.api,
                       {.kinds = options.sweep.kinds,

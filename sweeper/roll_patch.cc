@@ -64,8 +64,7 @@ std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTi
 }
 
 // The tag of a rolled slot has moved on to a digest that is not held; what failed is held now.
-workload::Held next_holds(const StringMap& annotations, const WorkloadPlan& plan, WallTime now) {
-  auto held = workload::parse_held(value_of(annotations, workload::kHeldKey));
+workload::Held next_holds(workload::Held held, const WorkloadPlan& plan, WallTime now) {
   for (const SlotPlan& slot : plan.slots) {
     if (slot.verdict == Verdict::kRoll) held.erase(slot.slot);
     if (slot.verdict != Verdict::kUndo) continue;
@@ -78,15 +77,9 @@ workload::Held next_holds(const StringMap& annotations, const WorkloadPlan& plan
 }
 
 // A baseline is what an undo of the first roll goes back to: it goes with the second.
-workload::Baseline remaining_baseline(const workload::Object& object, const WorkloadPlan& plan) {
-  auto baseline = workload::parse_baseline(value_of(object.annotations, workload::kBaselineKey));
-  const auto stamps = workload::read_stamps(object.pod_template.annotations);
-  for (const SlotPlan& planned : plan.slots) {
-    if (planned.verdict != Verdict::kRoll) continue;
-    const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
-    if (slot == nullptr) continue;
-    const auto stamp = stamps.find(slot->stamp_key());
-    if (stamp != stamps.end() && stamp->second == *planned.from) baseline.erase(planned.slot);
+workload::Baseline remaining_baseline(workload::Baseline baseline, const WorkloadPlan& plan) {
+  for (const SlotPlan& slot : plan.slots) {
+    if (slot.verdict == Verdict::kRoll && !slot.adopted) baseline.erase(slot.slot);
   }
   return baseline;
 }
@@ -109,12 +102,12 @@ StringMap wanted_annotations(const workload::Object& object, const WorkloadPlan&
       workload::parse_history(value_of(object.annotations, workload::kHistoryKey)));
   wanted.insert_or_assign(std::string(workload::kHistoryKey), workload::dump_history(history));
   const auto old_held = workload::parse_held(value_of(object.annotations, workload::kHeldKey));
-  if (const auto held = next_holds(object.annotations, plan, now); held != old_held) {
+  if (const auto held = next_holds(old_held, plan, now); held != old_held) {
     set_or_erase(wanted, workload::kHeldKey, workload::dump_held(held));
   }
   const auto old_baseline =
       workload::parse_baseline(value_of(object.annotations, workload::kBaselineKey));
-  if (const auto baseline = remaining_baseline(object, plan); baseline != old_baseline) {
+  if (const auto baseline = remaining_baseline(old_baseline, plan); baseline != old_baseline) {
     set_or_erase(wanted, workload::kBaselineKey, workload::dump_baseline(baseline));
   }
   const std::string_view cause = value_of(object.annotations, workload::kChangeCauseKey);

@@ -220,6 +220,10 @@ bool SweepReport::paced() const {
   return any_slot(plans, [](Verdict verdict) { return verdict == Verdict::kPaced; });
 }
 
+PullCredentials pull_credentials(const SweepContext& context, const SweepOptions& options) {
+  return {options.read_secrets ? &context.api : nullptr, context.clock};
+}
+
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
                           std::stop_token stop) {
   const Source source = [&](const std::stop_token& asked) {
@@ -237,7 +241,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
     return fail(collected.error());
   }
   SweepReport report = begin_report(*collected);
-  PullCredentials of_this_sweep(options.check.read_secrets ? &context.api : nullptr, context.clock);
+  PullCredentials of_this_sweep = pull_credentials(context, options);
   PullCredentials& credentials =
       context.credentials != nullptr ? *context.credentials : of_this_sweep;
   CheckResult checked =

@@ -36,6 +36,7 @@ struct SweepOptions {
   Selection selection;
   workload::Settings defaults;
   workload::KindTable kinds;
+  bool read_secrets = true;  // false: nobody's pull secrets are read
   CheckOptions check;
   AdoptOptions adopt;
   PaceOptions pace;
@@ -90,6 +91,9 @@ struct SweepContext {
   kube::EventSink* events = nullptr;       // nullptr: nobody is told
   PullCredentials* credentials = nullptr;  // nullptr: of one sweep alone
 };
+
+// Of a sweep, or of many: none is read yet.
+PullCredentials pull_credentials(const SweepContext& context, const SweepOptions& options);
 
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
                           std::stop_token stop = {});

@@ -76,12 +76,21 @@ def sweeper(cluster, tmp, more_registries):
     return programs.Sweeper(cluster, tmp, registries=more_registries)
 
 
-@pytest.fixture
-def ns(kubectl, webhook):
-    """A fresh namespace in a cluster that Tidemark's webhook serves."""
+def fresh_namespace(kubectl):
     name = kubectl.namespace()
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def ns(kubectl, webhook):
+    """A fresh namespace in a cluster that Tidemark's webhook serves."""
+    yield from fresh_namespace(kubectl)
+
+
+@pytest.fixture
+def other_ns(kubectl, webhook):
+    yield from fresh_namespace(kubectl)
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ import json
 import pytest
 from harness import manifests
 from harness.processes import stays_for, wait_for
-from harness.rollouts import annotations, images, reasons, template_text
+from harness.rollouts import annotations, images, mark_running, reasons, template_text
 
 from test_admission import STAMP
 
 BASELINE = "tidemark.dev/baseline"
-READY = [{"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"} for kind in ("Ready", "ContainersReady")]
 
 
 class Workload:
@@ -41,12 +40,13 @@ class Workload:
             return len(pods) == len(digests)
         wait_for("the pods", all_there)
         for pod, digest in zip(self.pods(), digests):
-            status = {"phase": "Running", "conditions": READY, "containerStatuses": [{
-                "name": "app", "image": self.reference, "imageID": f"elsewhere.test/x@{digest}", "ready": True,
-                "restartCount": 0, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}]}
-            self.kubectl("patch", "pod", pod["metadata"]["name"], "-n", self.ns, "--subresource=status", "--type=merge",
-                         "-p", json.dumps({"status": status}))
+            self.mark_running(pod, f"elsewhere.test/x@{digest}")
         wait_for("the rollout is complete", self.complete)
+
+    def mark_running(self, pod, image_id):
+        mark_running(self.kubectl, self.ns, pod["metadata"]["name"], [{
+            "name": "app", "image": self.reference, "imageID": image_id, "ready": True, "restartCount": 0,
+            "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}])
 
     def complete(self):
         found = self.kubectl.get(self.kind, "web", self.ns)
@@ -168,10 +168,7 @@ def test_an_image_that_only_the_node_has_is_not_adopted(kubectl, ns, registry, s
     old = Workload(kubectl, registry, ns)
     wait_for("the pod", lambda: len(old.pods()) == 1)
     old.set_sweep("roll")
-    pod = old.pods()[0]["metadata"]["name"]
-    status = {"phase": "Running", "conditions": READY, "containerStatuses": [{
-        "name": "app", "image": "app", "imageID": "sha256:" + "1" * 64, "ready": True, "restartCount": 0}]}
-    kubectl("patch", "pod", pod, "-n", ns, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    old.mark_running(old.pods()[0], "sha256:" + "1" * 64)
     wait_for("the rollout is complete", old.complete)
     sweeper.once("-n", ns)
     assert old.baseline() == {} and kubectl.stamps("deployment", "web", ns) == {}

@@ -1,11 +1,10 @@
 """Waves, budgets and failed digests, with the real controllers; pods are made available by hand, as a kubelet would."""
 
-import json
-
 import pytest
 from harness import manifests, programs
 from harness.processes import stays_for, wait_for
 from harness.registry import Image
+from harness.rollouts import mark_running
 
 from test_admission import STAMP
 from test_sweeper import ROLL
@@ -45,17 +44,18 @@ class Fleet:
         return {name for name, found in self.deployments().items()
                 if found["spec"]["template"]["metadata"]["annotations"][STAMP] == self.image.stamp}
 
+    def wait_failed(self, name):
+        def failed():
+            conditions = self.deployments()[name]["status"]["conditions"]
+            return any(c.get("reason") == "ProgressDeadlineExceeded" for c in conditions)
+        wait_for("the rollout fails", failed)
+
     def make_available(self, names):
         """Plays the kubelet for all pods until these workloads are rolled out."""
-        now = "2026-01-01T00:00:00Z"
-        ready = {"status": {"phase": "Running", "conditions": [
-            {"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("Ready", "ContainersReady")]}}
-
         def done():
             for pod in self.kubectl.json("get", "pods", "-n", self.ns)["items"]:
                 if pod["metadata"]["labels"]["app"] in names and pod["status"]["phase"] == "Pending":
-                    self.kubectl("patch", "pod", pod["metadata"]["name"], "-n", self.ns, "--subresource=status",
-                                 "--type=merge", "-p", json.dumps(ready), check=False)
+                    mark_running(self.kubectl, self.ns, pod["metadata"]["name"], check=False)
             found = self.deployments()
             return all(found[name]["status"].get("observedGeneration") == found[name]["metadata"]["generation"] and
                        found[name]["status"].get("updatedReplicas") == found[name]["status"].get("availableReplicas") ==
@@ -106,11 +106,7 @@ def test_a_digest_whose_rollout_fails_is_rolled_nowhere_else(kubectl, ns, regist
     fleet.image.move("bad")
     pacer.once("-n", ns)
     (first,) = fleet.rolled()
-
-    def failed():
-        conditions = fleet.deployments()[first]["status"]["conditions"]
-        return any(c.get("reason") == "ProgressDeadlineExceeded" for c in conditions)
-    wait_for("the rollout fails", failed)
+    fleet.wait_failed(first)
     pacer.once("-n", ns)
     assert fleet.rolled() == {first}
     told = verdicts(pacer, ns)
@@ -153,11 +149,7 @@ def test_a_failed_rollout_is_taken_back_where_asked_and_rolled_nowhere_else(kube
     fleet.image.move("bad")
     pacer.once("-n", ns)
     (first,) = fleet.rolled()
-
-    def failed():
-        conditions = fleet.deployments()[first]["status"]["conditions"]
-        return any(c.get("reason") == "ProgressDeadlineExceeded" for c in conditions)
-    wait_for("the rollout fails", failed)
+    fleet.wait_failed(first)
     for _ in range(3):
         pacer.once("-n", ns)
     assert fleet.rolled() == set()

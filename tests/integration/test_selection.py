@@ -10,13 +10,6 @@ from test_sweeper import ROLL
 
 
 @pytest.fixture
-def other_ns(kubectl, webhook):
-    name = kubectl.namespace()
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
-
-
-@pytest.fixture
 def configured(cluster, tmp, ns, more_registries):
     """configured(sweeper={...}, defaults={...}): a sweeper with that in its configuration file."""
     def make(sweeper=None, **sections):
