@@ -8,9 +8,9 @@ readonly kBuildPackages=(
   prometheus-cpp-dev libgtest-dev libgmock-dev)
 readonly kTestsPackages=(python3 python3-venv python3-pytest python3-yaml shellcheck apache2-utils faketime libbenchmark-dev
   wrk)
-# The newest clang of Debian 12 (older ones lack std::expected in libstdc++), with libFuzzer and the sanitizers.
+# The newest clang of Debian 12 (older ones lack std::expected in libstdc++), with its sanitizers and libFuzzer.
 readonly kClang=clang++-19
-readonly kFuzzPackages=(clang-19 libclang-rt-19-dev)
+readonly kClangPackages=(clang-19 libclang-rt-19-dev)
 readonly kClusterPackages=(
   etcd-server docker-registry "containerd|containerd.io" "runc|containerd.io" containernetworking-plugins
   iproute2 nftables iptables conntrack util-linux procps curl openssl ca-certificates
