@@ -52,11 +52,12 @@ bool applied_from_file(const Review& review, const Stamp& stamp) {
 }
 
 // A declarative owner of the stamp itself: it holds an exported manifest.
-bool applied_by_owner(const Object& object, const std::string& stamp_key) {
-  return std::ranges::any_of(object.managed, [&](const workload::ManagedEntry& entry) {
-    return entry.operation == "Apply" &&
-           std::ranges::find(entry.stamp_keys, stamp_key) != entry.stamp_keys.end();
-  });
+bool applied_by_owner(const Review& review, const std::string& stamp_key) {
+  const auto object = workload::parse_object(review.object_json, *review.kind);
+  return object && std::ranges::any_of(object->managed, [&](const workload::ManagedEntry& entry) {
+           return entry.operation == "Apply" &&
+                  std::ranges::find(entry.stamp_keys, stamp_key) != entry.stamp_keys.end();
+         });
 }
 
 // True where this stamp is what a first invocation of the same write resolved (reinvocationPolicy
@@ -80,13 +81,15 @@ bool is_rollback_candidate(const Review& review, const Assessment& assessment,
   }
   const Stamp& stamp = *plan.submitted_stamp;
   const std::string id = plan.slot.id();
-  if (!stamp.is_for(*plan.reference) || file_writer(review) || applied_from_file(review, stamp) ||
-      applied_by_owner(*review.object, plan.slot.stamp_key())) {
+  if (!stamp.is_for(*plan.reference) || file_writer(review) || applied_from_file(review, stamp)) {
     return false;
   }
   const auto baseline = assessment.baseline.find(id);
-  return workload::history_lists(assessment.history, id, stamp.digest()) ||
-         (baseline != assessment.baseline.end() && baseline->second.digest() == stamp.digest());
+  const bool was_ours =
+      workload::history_lists(assessment.history, id, stamp.digest()) ||
+      (baseline != assessment.baseline.end() && baseline->second.digest() == stamp.digest());
+  // Last, for it reads the object once more.
+  return was_ours && !applied_by_owner(review, plan.slot.stamp_key());
 }
 
 bool same_reference(const SlotPlan& plan, std::string_view old_written) {

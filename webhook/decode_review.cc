@@ -140,7 +140,7 @@ std::unexpected<Error> invalid(std::string message) {
 
 Result<workload::Object> read_object(std::string_view json, const workload::Kind& kind,
                                      std::string_view field) {
-  auto object = workload::parse_object(json, kind);
+  auto object = workload::parse_object(json, kind, workload::ManagedFields::kSkip);
   if (!object) return invalid("request." + std::string(field) + ": " + object.error().message);
   return object;
 }

@@ -35,7 +35,8 @@ struct Review {
   // The objects' JSON as submitted and as stored; "" where the request has none.
   std::string_view object_json;
   std::string_view old_object_json;
-  // Read where `kind` is known and the operation is CREATE or UPDATE of the object itself.
+  // Read where `kind` is known and the operation is CREATE or UPDATE of the object itself, without
+  // their managedFields.
   std::optional<workload::Object> object;
   std::optional<workload::Object> old_object;  // on UPDATE
 };

@@ -35,8 +35,8 @@ struct Malformed {
 
 class Reader {
  public:
-  Reader(const Kind& kind, Object& out)
-      : template_path_(split_pointer(kind.template_pointer)), out_(out) {
+  Reader(const Kind& kind, ManagedFields managed, Object& out)
+      : template_path_(split_pointer(kind.template_pointer)), managed_(managed), out_(out) {
     // fieldsV1 names the fields as the object does, with "f:" before each.
     for (const std::string& token : template_path_) managed_path_.push_back("f:" + token);
   }
@@ -149,7 +149,9 @@ class Reader {
       if (key == "generation") return out_.generation = value.get_int64(), true;
       if (key == "deletionTimestamp") return out_.deleting = true;
       if (key == "ownerReferences") return read_owners(value.get_array()), true;
-      if (key == "managedFields") return read_managed_fields(value.get_array()), true;
+      if (key == "managedFields" && managed_ == ManagedFields::kRead) {
+        return read_managed_fields(value.get_array()), true;
+      }
       return false;
     });
   }
@@ -392,6 +394,7 @@ class Reader {
 
   std::vector<std::string> template_path_;
   std::vector<std::string> managed_path_;  // the same in fieldsV1
+  ManagedFields managed_;
   Object& out_;
   std::vector<Place> path_;
   std::vector<Slot> init_containers_;
@@ -434,7 +437,7 @@ std::string effective_pull_policy(const Slot& slot) {
   return reference && reference->tag() == "latest" ? "Always" : "IfNotPresent";
 }
 
-Result<Object> parse_object(std::string_view json, const Kind& kind) {
+Result<Object> parse_object(std::string_view json, const Kind& kind, ManagedFields managed) {
   if (json.size() > kMaxObjectBytes) {
     return fail(ErrorKind::kTooLarge, kind.kind + ": an object of more than " +
                                           std::to_string(kMaxObjectBytes) + " bytes");
@@ -445,7 +448,7 @@ Result<Object> parse_object(std::string_view json, const Kind& kind) {
   // microsecond, while one kept per thread would hold on to those of the largest text for ever.
   ondemand::parser parser;
   const simdjson::padded_string padded(json);
-  Reader reader(kind, object);
+  Reader reader(kind, managed, object);
   try {
     ondemand::document document = parser.iterate(padded);
     reader.read(document.get_object());

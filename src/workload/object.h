@@ -107,8 +107,8 @@ struct Object {
   bool has_annotations = false;
   StringMap annotations;
   StringMap labels;
-  std::optional<Owner> controller;  // the ownerReference with controller: true
-  std::vector<ManagedEntry> managed;
+  std::optional<Owner> controller;    // the ownerReference with controller: true
+  std::vector<ManagedEntry> managed;  // empty where it was not to be read
   PodTemplate pod_template;
 
   // Of the rollout, for the sweeper; absent fields keep their API defaults.
@@ -123,9 +123,13 @@ struct Object {
 // share 7 MiB.
 inline constexpr std::size_t kMaxObjectBytes = std::size_t{8} * 1024 * 1024;
 
+// managedFields is often the largest part of an object, and seldom asked for.
+enum class ManagedFields { kRead, kSkip };
+
 // `json`: one object, as a view into a larger text if need be. `kind` says where the template is. A
 // List's items lack apiVersion and kind, hence they are not read from the JSON.
-Result<Object> parse_object(std::string_view json, const Kind& kind);
+Result<Object> parse_object(std::string_view json, const Kind& kind,
+                            ManagedFields managed = ManagedFields::kRead);
 
 // True for an entry of kStampWriter's own writes that owns an image.
 bool is_image_of_stamp_writer(const ManagedEntry& entry);
