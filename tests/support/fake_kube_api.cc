@@ -285,7 +285,7 @@ Result<std::string> FakeKubeApi::update(std::string_view path, std::string_view 
     const auto found = objects_.find(path);
     if (found == objects_.end()) return fail(not_found(path));
     const std::string seen = object.value("/metadata/resourceVersion"_json_pointer, "");
-    if (!seen.empty() && seen != found->second["metadata"]["resourceVersion"]) {
+    if (!seen.empty() && seen != found->second["metadata"]["resourceVersion"].get<std::string>()) {
       return fail(api_error(ErrorKind::kConflict, 409, "the object has been modified"));
     }
     answer = store(std::string(path), std::move(object));
