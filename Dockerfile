@@ -13,7 +13,7 @@ RUN sed -i 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.s
  && apt-get install -y -q --no-install-recommends \
       ca-certificates ccache cmake dpkg-dev g++ meson ninja-build pkgconf \
       libcli11-dev libfmt-dev libsimdjson-dev libspdlog-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev \
-      zlib1g-dev libzstd-dev \
+      tzdata zlib1g-dev libzstd-dev \
  # simdjson's static library has another name than the one its pkg-config file tells the linker.
  && ln -s libsimdjson_static.a "/usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)/libsimdjson.a"
 # Debian has these two as shared libraries only: its own sources, compiled here without the parts Tidemark does not use.
@@ -42,7 +42,9 @@ RUN --mount=type=cache,target=/root/.cache/ccache \
       --buildtype=release -Doptimization=2 -Db_lto=true -Dstatic_image=true -Dtests=false \
       -Dcpp_args='-ffunction-sections -fdata-sections -Wno-error=deprecated-declarations' -Dcpp_link_args='-Wl,--gc-sections' \
  && ninja -j "$(nproc)" -C /build tidemark/tidemark
-RUN mkdir -p /image/etc/ssl/certs \
+RUN mkdir -p /image/etc/ssl/certs /image/usr/share \
+ && cp -a /usr/share/zoneinfo /image/usr/share/ \
+ && rm -rf /image/usr/share/zoneinfo/posix /image/usr/share/zoneinfo/right /image/usr/share/zoneinfo/*.* \
  && strip -o /image/tidemark /build/tidemark/tidemark \
  && ln -s tidemark /image/tidemark-webhook \
  && ln -s tidemark /image/tidemark-sweeper \

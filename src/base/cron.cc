@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
@@ -19,6 +20,7 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using std::chrono::sys_days;
+using std::chrono::sys_seconds;
 
 // The Gregorian calendar leaves a 29th of February out at most once in a row: 1896, 1904.
 constexpr days kHorizon{8 * 366};
@@ -116,29 +118,34 @@ std::vector<std::string_view> words(std::string_view text) {
   }
 }
 
-// "UTC", "Z", "+02:00"; no place is further from UTC than 14 hours.
-Result<minutes> parse_zone(std::string_view text) {
+// "UTC", "Z", "+02:00", "Europe/Berlin"; no place is further from UTC than 14 hours.
+Result<TimeZone> parse_zone(std::string_view text) {
+  if (text.find('/') != std::string_view::npos) return TimeZone::named(text);
   const auto offset = parse_utc_offset(text == "UTC" ? "Z" : text);
-  if (offset && std::chrono::abs(*offset) < hours{15}) return *offset;
-  return fail(ErrorKind::kInvalid, brief_quote(text) + " is no offset from UTC, such as +02:00");
+  if (offset && std::chrono::abs(*offset) < hours{15}) return TimeZone(*offset);
+  return fail(ErrorKind::kInvalid,
+              brief_quote(text) + " is no time zone, such as Europe/Berlin or +02:00");
 }
 
-// Whatever begins a zone and no field: names of zones are refused by their own name.
+// A field may have a '/' too, but before a number: "mon-fri/2".
 bool is_zone(std::string_view word) {
-  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
+  const auto letter = [&](std::size_t at) {
+    return at < word.size() && std::isalpha(static_cast<unsigned char>(word[at])) != 0;
+  };
+  const std::size_t slash = word.find('/');
   return word.starts_with('+') || word.starts_with('-') || word == "UTC" || word == "Z" ||
-         (word.find('/') != std::string_view::npos && letter(word.front()));
+         (slash != std::string_view::npos && letter(0) && letter(slash + 1));
 }
 
 }  // namespace
 
 Result<Cron> Cron::parse(std::string_view text) {
   std::vector<std::string_view> fields = words(text);
-  minutes offset{0};
+  TimeZone zone;
   if (fields.size() > 5 && is_zone(fields.back())) {
     const auto parsed = parse_zone(fields.back());
     if (!parsed) return fail(parsed.error());
-    offset = *parsed;
+    zone = *parsed;
     fields.pop_back();
   }
   if (fields.size() != 5 && fields.size() != 6) {
@@ -147,7 +154,7 @@ Result<Cron> Cron::parse(std::string_view text) {
                 "the second in front");
   }
   Cron cron;
-  cron.offset_ = offset;
+  cron.zone_ = std::move(zone);
   const bool with_seconds = fields.size() == 6;
   if (with_seconds) {
     if (auto read = parse_field(kSecond, fields.front(), cron.seconds_); !read) {
@@ -190,43 +197,33 @@ std::optional<seconds> Cron::first_in_day(seconds from) const {
   return std::nullopt;
 }
 
-std::optional<seconds> Cron::last_in_day(seconds to) const {
-  for (seconds at = to; at >= seconds{0};) {
-    const auto count = at.count();
-    if (!has(hours_, static_cast<unsigned>(count / 3600))) {
-      at = std::chrono::floor<hours>(at) - seconds{1};
-    } else if (!has(minutes_, static_cast<unsigned>(count / 60 % 60))) {
-      at = std::chrono::floor<minutes>(at) - seconds{1};
-    } else if (has(seconds_, static_cast<unsigned>(count % 60))) {
-      return at;
-    } else {
-      --at;
-    }
+std::optional<sys_seconds> Cron::first_shown(sys_seconds from, sys_seconds end) const {
+  const auto first = std::chrono::floor<days>(from);
+  for (sys_days day = first; day < end; day += days{1}) {
+    if (!matches_day(day)) continue;
+    const auto found = first_in_day(day == first ? from - first : seconds{0});
+    if (found) return day + *found < end ? std::optional(day + *found) : std::nullopt;
   }
   return std::nullopt;
 }
+
+bool Cron::every_hour() const { return hours_ == (std::uint64_t{1} << 24U) - 1; }
 
 std::optional<WallTime> Cron::next_after(WallTime time) const {
-  const auto local = std::chrono::floor<seconds>(time) + seconds{1} + offset_;
-  const auto today = std::chrono::floor<days>(local);
-  for (sys_days day = today; day <= today + kHorizon; day += days{1}) {
-    if (!matches_day(day)) continue;
-    const auto found = first_in_day(day == today ? local - today : seconds{0});
-    if (found) return day + *found - offset_;
-  }
-  return std::nullopt;
-}
-
-std::optional<WallTime> Cron::last_within(WallTime time, seconds reach) const {
-  const auto local = std::chrono::floor<seconds>(time) + offset_;
-  const auto earliest = local - reach;
-  const auto today = std::chrono::floor<days>(local);
-  for (sys_days day = today; day + days{1} > earliest; day -= days{1}) {
-    if (!matches_day(day)) continue;
-    const auto found = last_in_day(day == today ? local - today : days{1} - seconds{1});
-    if (!found) continue;
-    if (day + *found < earliest) return std::nullopt;
-    return day + *found - offset_;
+  sys_seconds from = std::chrono::floor<seconds>(time) + seconds{1};
+  const sys_seconds horizon = from + kHorizon;
+  while (from < horizon) {
+    const TimeZone::Span span = zone_.at(from);
+    const bool hour_left_out = from == span.begin && span.offset > span.before && !every_hour();
+    if (hour_left_out && first_shown(from + span.before, from + span.offset)) return from;
+    const auto shown = first_shown(from + span.offset, std::min(span.end, horizon) + span.offset);
+    if (!shown) {
+      from = span.end;
+      continue;
+    }
+    const bool second_time = span.offset < span.before && *shown < span.begin + span.before;
+    if (!second_time || every_hour()) return *shown - span.offset;
+    from = span.begin + span.before - span.offset;  // from there on all is shown once
   }
   return std::nullopt;
 }

@@ -24,7 +24,7 @@ Result<Windows::Window> Windows::parse_one(std::string_view text) {
                 "\"0 22 * * mon-fri 6h\"");
   }
   rest = trimmed(rest);
-  // An offset may be left; a sixth field would make the first one a second.
+  // A time zone may be left; a sixth field would make the first one a second.
   if (!rest.empty() && rest.find_first_of("0123456789*") == 0) {
     return fail(ErrorKind::kInvalid, brief_quote(rest) + " is too much");
   }
@@ -49,7 +49,8 @@ Result<Windows> Windows::parse(std::string_view text) {
 bool Windows::open(WallTime now) const {
   return std::ranges::any_of(windows_, [&](const Window& window) {
     // At its very end it is closed again.
-    return window.opens.last_within(now, window.length - std::chrono::seconds{1}).has_value();
+    const auto opened = window.opens.next_after(now - window.length);
+    return opened && *opened <= now;
   });
 }
 

@@ -1,9 +1,9 @@
 // Windows: when a workload may be rolled (tidemark.dev/window).
 //
 // Purpose: "0 22 * * mon-fri 6h", a cron expression for the openings and how long each lasts;
-// an offset from UTC may follow ("+02:00", "UTC"), and several windows are parted by ";".
-// Thread-safety: values. Errors: kInvalid saying what is wrong. Windows of nothing never open:
-// that is what becomes of a text that cannot be read.
+// a time zone may follow ("Europe/Berlin", "+02:00"; else it is UTC), and several windows are
+// parted by ";". Thread-safety: values. Errors: kInvalid saying what is wrong. Windows of nothing
+// never open: that is what becomes of a text that cannot be read.
 #pragma once
 
 #include <chrono>
