@@ -57,12 +57,10 @@ class Decider {
         answers_(answers),
         policy_(policy),
         now_(to_rfc3339(now)),
-        held_(assessment.held) {
-    if (review.old_object) {
-      old_annotations_ = review.old_object->annotations;
-      old_template_annotations_ = review.old_object->pod_template.annotations;
-    }
-  }
+        old_annotations_(review.old_object ? review.old_object->annotations : kNone),
+        old_template_annotations_(review.old_object ? review.old_object->pod_template.annotations
+                                                    : kNone),
+        held_(assessment.held) {}
 
   void decide_slots() {
     for (const SlotPlan& plan : assessment_.slots) results_.push_back(decide_slot(plan));
@@ -409,7 +407,7 @@ class Decider {
 
   void set_unstamped(StringMap& wanted) const {
     workload::Unstamped records;
-    const auto old_text = old_annotations_.find(std::string(workload::kUnstampedKey));
+    const auto old_text = old_annotations_.find(workload::kUnstampedKey);
     if (old_text != old_annotations_.end()) records = workload::parse_unstamped(old_text->second);
     const workload::Unstamped before = records;
     if (assessment_.edited) records.clear();
@@ -424,7 +422,7 @@ class Decider {
   }
 
   static bool is_our_cause(const StringMap& annotations) {
-    const auto found = annotations.find(std::string(workload::kChangeCauseKey));
+    const auto found = annotations.find(workload::kChangeCauseKey);
     return found != annotations.end() && found->second.starts_with(workload::kChangeCausePrefix);
   }
 
@@ -463,7 +461,7 @@ class Decider {
   }
 
   static void shorten_history(StringMap& wanted, std::size_t max_entries) {
-    const auto found = wanted.find(std::string(workload::kHistoryKey));
+    const auto found = wanted.find(workload::kHistoryKey);
     if (found == wanted.end()) return;
     auto entries = workload::parse_history(found->second);
     if (entries.size() > max_entries) {
@@ -529,8 +527,9 @@ class Decider {
   const Policy& policy_;
   const std::string now_;
 
-  StringMap old_annotations_;
-  StringMap old_template_annotations_;
+  static inline const StringMap kNone;
+  const StringMap& old_annotations_;
+  const StringMap& old_template_annotations_;
   workload::Held held_;
   std::vector<SlotResult> results_;  // one for each of assessment_.slots
   StringMap template_annotations_;   // as they are to be

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "workload/object_reader.h"
+
 namespace tidemark::webhook {
 namespace {
 
@@ -12,15 +14,6 @@ using simdjson::error_code;
 
 constexpr std::string_view kApiVersion = "admission.k8s.io/v1";
 constexpr std::string_view kReviewKind = "AdmissionReview";
-
-// What one pass over the fields collects, before anything is concluded from it.
-struct Fields {
-  std::string api_version, review_kind;
-  bool has_request = false;
-  std::string group, version;
-  std::string operation;
-  Review review;
-};
 
 error_code read_string(ondemand::value value, std::string& into) {
   bool null = false;
@@ -38,25 +31,13 @@ error_code read_bool(ondemand::value value, bool& into) {
   return null ? simdjson::SUCCESS : value.get_bool().get(into);
 }
 
-// The bytes of an object; none for null.
-error_code read_raw(ondemand::value value, std::string_view& into) {
-  bool null = false;
-  if (const auto error = value.is_null().get(null)) return error;
-  if (null) return simdjson::SUCCESS;
-  ondemand::object object;
-  if (const auto error = value.get_object().get(object)) return error;
-  return object.raw_json().get(into);
-}
-
 // Calls `field` with every key and value of an object.
 template <typename Field>
 error_code for_each_field(ondemand::object object, const Field& field) {
   for (auto entry : object) {
     std::string_view key;
     if (const auto error = entry.unescaped_key().get(key)) return error;
-    // The key's buffer is used again by the next string: copied by whoever keeps it.
-    const std::string name(key);
-    if (const auto error = field(name, entry.value())) return error;
+    if (const auto error = field(key, entry.value())) return error;
   }
   return simdjson::SUCCESS;
 }
@@ -72,60 +53,6 @@ error_code for_each_field(ondemand::value value, const Field& field) {
   return for_each_field(object, field);
 }
 
-error_code read_request(ondemand::value request, Fields& fields) {
-  Review& review = fields.review;
-  return for_each_field(request, [&](const std::string& key, ondemand::value value) {
-    if (key == "uid") return read_string(value, review.uid);
-    if (key == "kind") {
-      return for_each_field(value, [&](const std::string& part, ondemand::value text) {
-        if (part == "group") return read_string(text, fields.group);
-        if (part == "version") return read_string(text, fields.version);
-        if (part == "kind") return read_string(text, review.kind_name);
-        return simdjson::SUCCESS;
-      });
-    }
-    if (key == "operation") return read_string(value, fields.operation);
-    if (key == "subResource") return read_string(value, review.sub_resource);
-    if (key == "namespace") return read_string(value, review.ns);
-    if (key == "name") return read_string(value, review.name);
-    if (key == "dryRun") return read_bool(value, review.dry_run);
-    if (key == "userInfo") {
-      return for_each_field(value, [&](const std::string& part, ondemand::value text) {
-        return part == "username" ? read_string(text, review.user) : simdjson::SUCCESS;
-      });
-    }
-    if (key == "options") {
-      return for_each_field(value, [&](const std::string& part, ondemand::value text) {
-        return part == "fieldManager" ? read_string(text, review.field_manager) : simdjson::SUCCESS;
-      });
-    }
-    if (key == "object") return read_raw(value, review.object_json);
-    if (key == "oldObject") return read_raw(value, review.old_object_json);
-    return simdjson::SUCCESS;
-  });
-}
-
-// `copy`: a padded copy of the body, which the raw views point into afterwards.
-error_code read_review(const simdjson::padded_string& copy, Fields& fields) {
-  ondemand::parser parser;
-  ondemand::document document;
-  if (const auto error = parser.iterate(copy).get(document)) return error;
-  ondemand::object root;
-  if (const auto error = document.get_object().get(root)) return error;
-  const auto error = for_each_field(root, [&](const std::string& key, ondemand::value value) {
-    if (key == "apiVersion") return read_string(value, fields.api_version);
-    if (key == "kind") return read_string(value, fields.review_kind);
-    if (key == "request") {
-      fields.has_request = true;
-      return read_request(value, fields);
-    }
-    return simdjson::SUCCESS;
-  });
-  if (error) return error;
-  // There is a place where the parser stands only while there is something left to read.
-  return document.current_location().error() ? simdjson::SUCCESS : simdjson::TRAILING_CONTENT;
-}
-
 std::optional<Operation> parse_operation(std::string_view name) {
   for (const Operation operation :
        {Operation::kCreate, Operation::kUpdate, Operation::kDelete, Operation::kConnect}) {
@@ -138,12 +65,171 @@ std::unexpected<Error> invalid(std::string message) {
   return fail(ErrorKind::kInvalid, "AdmissionReview: " + std::move(message));
 }
 
-Result<workload::Object> read_object(std::string_view json, const workload::Kind& kind,
-                                     std::string_view field) {
-  auto object = workload::parse_object(json, kind, workload::ManagedFields::kSkip);
-  if (!object) return invalid("request." + std::string(field) + ": " + object.error().message);
-  return object;
-}
+// One pass over the review, in which the objects are read where they stand.
+class ReviewReader {
+ public:
+  ReviewReader(std::string_view body, const workload::KindTable& kinds)
+      : body_(body), copy_(body), kinds_(kinds) {}
+
+  Result<Review> read() {
+    if (const auto error = read_root()) {
+      if (problem_) return fail(*std::move(problem_));
+      return invalid(std::string(simdjson::error_message(error)));
+    }
+    if (api_version_ != kApiVersion || review_kind_ != kReviewKind) {
+      return invalid("expected " + std::string(kApiVersion) + " " + std::string(kReviewKind));
+    }
+    if (!has_request_) return invalid("request is missing");
+    if (review_.uid.empty()) return invalid("request.uid is missing");
+    const auto operation = parse_operation(operation_);
+    if (!operation) return invalid("request.operation is missing or unknown");
+    review_.operation = *operation;
+    review_.kind = kind();
+    if (!has_workload()) {
+      review_.object.reset();
+      review_.old_object.reset();
+      return std::move(review_);
+    }
+    const auto complete = complete_objects();
+    if (!complete) return fail(complete.error());
+    return std::move(review_);
+  }
+
+ private:
+  // As far as the review has been read; nullptr for a kind that is not known.
+  const workload::Kind* kind() const {
+    const workload::Kind* found = kinds_.find(group_, review_.kind_name);
+    return found != nullptr && found->version == version_ ? found : nullptr;
+  }
+  // A write of an object that is looked into, as far as the review has been read.
+  bool has_workload() const {
+    const auto operation = parse_operation(operation_);
+    const bool writes = operation == Operation::kCreate || operation == Operation::kUpdate;
+    return writes && review_.sub_resource.empty() && kind() != nullptr;
+  }
+
+  error_code read_root() {
+    if (const auto error = parser_.iterate(copy_).get(document_)) return error;
+    ondemand::object root;
+    if (const auto error = document_.get_object().get(root)) return error;
+    const auto error = for_each_field(root, [&](std::string_view key, ondemand::value value) {
+      if (key == "apiVersion") return read_string(value, api_version_);
+      if (key == "kind") return read_string(value, review_kind_);
+      if (key == "request") {
+        has_request_ = true;
+        return read_request(value);
+      }
+      return simdjson::SUCCESS;
+    });
+    if (error) return error;
+    // There is a place where the parser stands only while there is something left to read.
+    return document_.current_location().error() ? simdjson::SUCCESS : simdjson::TRAILING_CONTENT;
+  }
+
+  error_code read_request(ondemand::value request) {
+    return for_each_field(request, [&](std::string_view key, ondemand::value value) {
+      if (key == "uid") return read_string(value, review_.uid);
+      if (key == "kind") {
+        return for_each_field(value, [&](std::string_view part, ondemand::value text) {
+          if (part == "group") return read_string(text, group_);
+          if (part == "version") return read_string(text, version_);
+          if (part == "kind") return read_string(text, review_.kind_name);
+          return simdjson::SUCCESS;
+        });
+      }
+      if (key == "operation") return read_string(value, operation_);
+      if (key == "subResource") return read_string(value, review_.sub_resource);
+      if (key == "namespace") return read_string(value, review_.ns);
+      if (key == "name") return read_string(value, review_.name);
+      if (key == "dryRun") return read_bool(value, review_.dry_run);
+      if (key == "userInfo") {
+        return for_each_field(value, [&](std::string_view part, ondemand::value text) {
+          return part == "username" ? read_string(text, review_.user) : simdjson::SUCCESS;
+        });
+      }
+      if (key == "options") {
+        return for_each_field(value, [&](std::string_view part, ondemand::value text) {
+          return part == "fieldManager" ? read_string(text, review_.field_manager)
+                                        : simdjson::SUCCESS;
+        });
+      }
+      if (key == "object") return read_object(value, key, review_.object_json, review_.object);
+      if (key == "oldObject") {
+        return read_object(value, key, review_.old_object_json, review_.old_object);
+      }
+      return simdjson::SUCCESS;
+    });
+  }
+
+  // `json`: its bytes; none for null. `object` is read only where what came before says how, which
+  // an API server always puts first; complete_objects() is for all others.
+  error_code read_object(ondemand::value value, std::string_view field, std::string_view& json,
+                         std::optional<workload::Object>& object) {
+    json = {};
+    object.reset();
+    bool null = false;
+    if (const auto error = value.is_null().get(null)) return error;
+    if (null) return simdjson::SUCCESS;
+    const std::string_view token = value.raw_json_token();
+    ondemand::object fields;
+    if (const auto error = value.get_object().get(fields)) return error;
+    if (has_workload()) {
+      auto read = workload::read_object(fields, *kind(), workload::ManagedFields::kSkip);
+      if (!read) {
+        problem_ = invalid_object(field, read.error());
+        return simdjson::TAPE_ERROR;
+      }
+      object = *std::move(read);
+    } else {
+      std::string_view skipped;
+      if (const auto error = fields.raw_json().get(skipped)) return error;
+    }
+    // The parser stands at the next token now: the last brace before it ends the object.
+    const char* next = nullptr;
+    if (const auto error = document_.current_location().get(next)) return error;
+    const auto begin = static_cast<std::size_t>(token.data() - copy_.data());
+    const auto before = body_.substr(begin, static_cast<std::size_t>(next - token.data()));
+    json = before.substr(0, before.rfind('}') + 1);
+    return simdjson::SUCCESS;
+  }
+
+  Result<void> complete_objects() {
+    if (review_.object_json.empty()) return invalid("request.object is missing");
+    auto read = complete(review_.object_json, "object", review_.object);
+    if (!read || review_.operation == Operation::kCreate) {
+      review_.old_object.reset();
+      return read;
+    }
+    if (review_.old_object_json.empty()) return invalid("request.oldObject is missing");
+    return complete(review_.old_object_json, "oldObject", review_.old_object);
+  }
+
+  Result<void> complete(std::string_view json, std::string_view field,
+                        std::optional<workload::Object>& object) {
+    if (object && object->kind == review_.kind) return {};
+    auto read = workload::parse_object(json, *review_.kind, workload::ManagedFields::kSkip);
+    if (!read) return fail(invalid_object(field, read.error()));
+    object = *std::move(read);
+    return {};
+  }
+
+  static Error invalid_object(std::string_view field, const Error& error) {
+    return invalid("request." + std::string(field) + ": " + error.message).error();
+  }
+
+  std::string_view body_;
+  const simdjson::padded_string copy_;
+  const workload::KindTable& kinds_;
+  ondemand::parser parser_;
+  ondemand::document document_;
+
+  std::string api_version_, review_kind_;
+  bool has_request_ = false;
+  std::string group_, version_;
+  std::string operation_;
+  Review review_;
+  std::optional<Error> problem_;  // of an object, where the walk ended
+};
 
 }  // namespace
 
@@ -162,48 +248,7 @@ std::string_view to_string(Operation operation) {
 }
 
 Result<Review> decode_review(std::string_view body, const workload::KindTable& kinds) {
-  const simdjson::padded_string copy(body);
-  Fields fields;
-  if (const auto error = read_review(copy, fields)) {
-    return invalid(std::string(simdjson::error_message(error)));
-  }
-  if (fields.api_version != kApiVersion || fields.review_kind != kReviewKind) {
-    return invalid("expected " + std::string(kApiVersion) + " " + std::string(kReviewKind));
-  }
-  if (!fields.has_request) return invalid("request is missing");
-
-  Review review = std::move(fields.review);
-  if (review.uid.empty()) return invalid("request.uid is missing");
-  const auto operation = parse_operation(fields.operation);
-  if (!operation) return invalid("request.operation is missing or unknown");
-  review.operation = *operation;
-
-  // The views point into the copy, which ends here: the same bytes of the body take their place.
-  const auto in_body = [&](std::string_view view) {
-    return view.empty()
-               ? std::string_view()
-               : body.substr(static_cast<std::size_t>(view.data() - copy.data()), view.size());
-  };
-  review.object_json = in_body(review.object_json);
-  review.old_object_json = in_body(review.old_object_json);
-
-  const workload::Kind* kind = kinds.find(fields.group, review.kind_name);
-  if (kind != nullptr && kind->version == fields.version) review.kind = kind;
-  const bool writes =
-      review.operation == Operation::kCreate || review.operation == Operation::kUpdate;
-  if (review.kind == nullptr || !review.sub_resource.empty() || !writes) return review;
-
-  if (review.object_json.empty()) return invalid("request.object is missing");
-  auto object = read_object(review.object_json, *review.kind, "object");
-  if (!object) return fail(object.error());
-  review.object = std::move(*object);
-  if (review.operation == Operation::kUpdate) {
-    if (review.old_object_json.empty()) return invalid("request.oldObject is missing");
-    auto old_object = read_object(review.old_object_json, *review.kind, "oldObject");
-    if (!old_object) return fail(old_object.error());
-    review.old_object = std::move(*old_object);
-  }
-  return review;
+  return ReviewReader(body, kinds).read();
 }
 
 }  // namespace tidemark::webhook

@@ -55,8 +55,8 @@ constexpr std::chrono::milliseconds kCertificateInterval{10'000};
 constexpr std::chrono::milliseconds kApiTimeout{5'000};
 
 // glibc gives threads eight heaps a processor, and each keeps what its largest review once needed.
-// Four are enough for the handful of reviews that processors work on at the same time.
-constexpr int kHeaps = 4;
+// Two are enough for the handful of reviews that processors work on at the same time.
+constexpr int kHeaps = 2;
 
 struct Api {
   std::unique_ptr<kube::Api> api;  // nullptr: there is no cluster to ask

@@ -100,9 +100,7 @@ std::vector<Query> unique_queries(const Assessment& assessment, std::chrono::mil
   std::vector<Query> queries;
   for (const SlotPlan& plan : assessment.slots) {
     if (plan.step != Step::kResolve || !plan.reference) continue;
-    const std::string tagged = plan.reference->tagged();
-    auto query = std::ranges::find(queries, tagged,
-                                   [](const Query& known) { return known.reference.tagged(); });
+    auto query = std::ranges::find(queries, *plan.reference, &Query::reference);
     if (query == queries.end()) {
       queries.push_back({.reference = *plan.reference, .max_age = max_age});
       query = std::prev(queries.end());
@@ -125,8 +123,7 @@ bool may_be_older_than_a_stamp(const Assessment& assessment, const Query& query,
   if (!answer || answer->freshness == Resolution::Freshness::kFresh) return false;
   return std::ranges::any_of(assessment.slots, [&](const SlotPlan& plan) {
     return plan.step == Step::kResolve && plan.same_reference && plan.old_stamp &&
-           plan.old_stamp->digest() != answer->digest &&
-           plan.reference->tagged() == query.reference.tagged();
+           plan.old_stamp->digest() != answer->digest && *plan.reference == query.reference;
   });
 }
 

@@ -25,15 +25,23 @@ constexpr std::array<std::uint8_t, 256> kValues = [] {
 std::string base64_encode(std::string_view bytes) {
   std::string text((bytes.size() + 2) / 3 * 4, '=');
   const auto byte = [&](std::size_t i) -> std::uint32_t {
-    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U;
+    return static_cast<unsigned char>(bytes[i]);
   };
-  std::size_t out = 0;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+  const auto digit = [](std::uint32_t bits) { return kAlphabet[bits & 63U]; };
+  char* out = text.data();
+  std::size_t i = 0;
+  for (; i + 3 <= bytes.size(); i += 3, out += 4) {
     const std::uint32_t group = (byte(i) << 16U) | (byte(i + 1) << 8U) | byte(i + 2);
-    text[out++] = kAlphabet[group >> 18U];
-    text[out++] = kAlphabet[(group >> 12U) & 63U];
-    if (i + 1 < bytes.size()) text[out++] = kAlphabet[(group >> 6U) & 63U];
-    if (i + 2 < bytes.size()) text[out++] = kAlphabet[group & 63U];
+    out[0] = digit(group >> 18U);
+    out[1] = digit(group >> 12U);
+    out[2] = digit(group >> 6U);
+    out[3] = digit(group);
+  }
+  if (const std::size_t left = bytes.size() - i; left > 0) {  // the padding stands there already
+    const std::uint32_t group = (byte(i) << 16U) | (left > 1 ? byte(i + 1) << 8U : 0U);
+    out[0] = digit(group >> 18U);
+    out[1] = digit(group >> 12U);
+    if (left > 1) out[2] = digit(group >> 6U);
   }
   return text;
 }

@@ -20,13 +20,15 @@ std::size_t annotations_bytes(const StringMap& annotations) {
 }
 
 std::string_view value_of(const StringMap& annotations, std::string_view key) {
-  const auto found = annotations.find(std::string(key));
+  const auto found = annotations.find(key);
   return found == annotations.end() ? std::string_view() : std::string_view(found->second);
 }
 
 void set_or_erase(StringMap& annotations, std::string_view key, std::string value) {
   if (value.empty()) {
-    annotations.erase(std::string(key));
+    if (const auto found = annotations.find(key); found != annotations.end()) {
+      annotations.erase(found);
+    }
   } else {
     annotations.insert_or_assign(std::string(key), std::move(value));
   }

@@ -4,13 +4,15 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 
 namespace tidemark::workload {
 
-using StringMap = std::map<std::string, std::string>;
+// Searched by a std::string_view without a copy of it.
+using StringMap = std::map<std::string, std::string, std::less<>>;
 
 // On the pod template.
 inline constexpr std::string_view kStampPrefix = "digest.tidemark.dev/";
@@ -43,6 +45,10 @@ inline constexpr std::string_view kOnFailureKey = "tidemark.dev/on-failure";
 inline constexpr std::string_view kOnCachedPolicyKey = "tidemark.dev/on-cached-policy";
 inline constexpr std::string_view kRestartedAtOptionKey = "tidemark.dev/restarted-at";
 inline constexpr std::string_view kIgnoreContainersKey = "tidemark.dev/ignore-containers";
+
+// Labels by which workloads opt in to figwasp and to kube-autorollout, where they are "true".
+inline constexpr std::string_view kFigwaspLabel = "figwasp/target";
+inline constexpr std::string_view kAutorolloutLabel = "kube-autorollout/enabled";
 
 // The fieldManager of Tidemark's own writers of stamps: admission leaves their writes as they are,
 // whoever's account they run under. Who may patch a workload could write its stamps in other ways.

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "workload/object_reader.h"
 #include "workload/pointer.h"
 
 namespace tidemark::workload {
@@ -437,27 +438,37 @@ std::string effective_pull_policy(const Slot& slot) {
   return reference && reference->tag() == "latest" ? "Always" : "IfNotPresent";
 }
 
+Result<Object> read_object(ondemand::object json, const Kind& kind, ManagedFields managed) {
+  Object object;
+  object.kind = &kind;
+  Reader reader(kind, managed, object);
+  try {
+    reader.read(json);
+  } catch (const simdjson::simdjson_error& error) {
+    return malformed(kind, reader.path(), error.what());
+  } catch (const Malformed& error) {
+    return malformed(kind, reader.path(), error.reason);
+  }
+  return object;
+}
+
 Result<Object> parse_object(std::string_view json, const Kind& kind, ManagedFields managed) {
   if (json.size() > kMaxObjectBytes) {
     return fail(ErrorKind::kTooLarge, kind.kind + ": an object of more than " +
                                           std::to_string(kMaxObjectBytes) + " bytes");
   }
-  Object object;
-  object.kind = &kind;
   // A parser for each call: its buffers are a few times the text and cost less than a
   // microsecond, while one kept per thread would hold on to those of the largest text for ever.
   ondemand::parser parser;
   const simdjson::padded_string padded(json);
-  Reader reader(kind, managed, object);
-  try {
-    ondemand::document document = parser.iterate(padded);
-    reader.read(document.get_object());
-    if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
-      return malformed(kind, {}, "is followed by something else");
-  } catch (const simdjson::simdjson_error& error) {
-    return malformed(kind, reader.path(), error.what());
-  } catch (const Malformed& error) {
-    return malformed(kind, reader.path(), error.reason);
+  ondemand::document document;
+  ondemand::object root;
+  auto error = parser.iterate(padded).get(document);
+  if (!error) error = document.get_object().get(root);
+  if (error) return malformed(kind, {}, simdjson::error_message(error));
+  auto object = read_object(root, kind, managed);
+  if (object && document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
+    return malformed(kind, {}, "is followed by something else");
   }
   return object;
 }

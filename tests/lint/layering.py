@@ -31,8 +31,11 @@ THIRD_PARTY = {
     r"CLI/": {"webhook", "sweeper"},
 }
 
-# Headers that only .cc files of their own folder see, because they share a library's type.
-INTERNAL = {"src/config/yaml_section.h"}
+# Headers that share a library's type -> the folders whose .cc files (and no headers) may include them.
+SHARING = {
+    "config/yaml_section.h": {"config"},
+    "workload/object_reader.h": {"workload", "webhook"},
+}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 
@@ -61,11 +64,13 @@ def check(root, files):
                     findings.append(f"{where}: \"{own}\" is not written from a folder of the table")
                 elif target != folder and target not in ALLOWED[folder]:
                     findings.append(f"{where}: {folder} must not include {target} (\"{own}\")")
+                elif own in SHARING and (path.suffix == ".h" or folder not in SHARING[own]):
+                    findings.append(f"{where}: \"{own}\" is for .cc files of {', '.join(SHARING[own])}")
                 continue
             for pattern, folders in THIRD_PARTY.items():
                 if not re.match(pattern, system):
                     continue
-                if path.suffix == ".h" and name not in INTERNAL:
+                if path.suffix == ".h" and name.removeprefix("src/") not in SHARING:
                     findings.append(f"{where}: <{system}> belongs in a .cc file")
                 elif folder not in folders:
                     findings.append(f"{where}: {folder} must not use <{system}>")
