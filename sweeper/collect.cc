@@ -147,6 +147,26 @@ Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string
   return namespaces;
 }
 
+std::vector<workload::HoldOrder> cluster_orders(const Namespaces& namespaces,
+                                                const std::string& name) {
+  const auto own = namespaces.find(name);
+  if (own == namespaces.end()) return {};
+  auto orders = workload::effective_settings({}, {}, own->second, {}).settings.holds;
+  for (workload::HoldOrder& order : orders) order.level = workload::HoldOrder::Level::kCluster;
+  return orders;
+}
+
+Result<std::vector<workload::HoldOrder>> read_cluster_orders(kube::Api& api,
+                                                             const Namespaces& namespaces,
+                                                             const std::string& name,
+                                                             const std::stop_token& stop) {
+  if (namespaces.contains(name)) return cluster_orders(namespaces, name);
+  const auto own = read_namespaces(api, {name}, stop);
+  if (own) return cluster_orders(*own, name);
+  if (own.error().kind == ErrorKind::kNotFound) return {};
+  return fail(own.error());
+}
+
 Result<Collection> collect(kube::Api& api, const workload::KindTable& kinds,
                            const Selection& selection, const workload::Settings& defaults,
                            std::stop_token stop) {

@@ -50,6 +50,7 @@ struct Collection {
   std::vector<CollectProblem> problems;
   bool listed_everything = true;  // false: a kind could not be listed (or not to its end)
   Namespaces namespaces;
+  std::vector<workload::HoldOrder> orders{};  // about the whole cluster; filled in by the sweep
 };
 
 // One LIST of 10,000 objects takes some seconds on a loaded API server.
@@ -79,6 +80,16 @@ Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string
 Result<Collection> collect(kube::Api& api, const workload::KindTable& kinds,
                            const Selection& selection, const workload::Settings& defaults,
                            std::stop_token stop = {});
+
+// Orders about the whole cluster (`hold -A`) stand on Tidemark's own namespace, `name`. None where
+// it is not there, as in a cluster that is swept from outside.
+std::vector<workload::HoldOrder> cluster_orders(const Namespaces& namespaces,
+                                                const std::string& name);
+// The namespace read beside `namespaces` if it is not among them.
+Result<std::vector<workload::HoldOrder>> read_cluster_orders(kube::Api& api,
+                                                             const Namespaces& namespaces,
+                                                             const std::string& name,
+                                                             const std::stop_token& stop = {});
 
 // One object as collect would see it; nullopt where collect skips it.
 std::optional<Workload> track_unless_skipped(const workload::Object& object,

@@ -90,6 +90,7 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
 }
 
 std::string name_of(const Target& target) {
+  if (target.is_cluster) return "the whole cluster";
   const bool is_namespace = target.kind == &namespace_kind();
   return (is_namespace ? "namespace" : target.ns + " " + target.kind->kind) + "/" + target.name;
 }
@@ -114,6 +115,7 @@ std::optional<workload::Object> order(const SweepContext& context, const Options
 SweepOptions sweep_options(const Options& options) {
   return {.selection = options.selection,
           .defaults = options.config.defaults,
+          .system_namespace = options.system_namespace,
           .kinds = options.config.kinds,
           .read_secrets = options.config.read_secrets,
           .check = {.concurrency = options.config.sweeper.check_concurrency,
@@ -154,12 +156,17 @@ int explain(const SweepContext& context, const Options& options, Streams streams
   }
   const auto namespaces = read_namespaces(context.api, {target.ns}, stop);
   if (!namespaces) return complain(streams.err, namespaces.error());
-  const auto tracked = track_unless_skipped(*object, *namespaces, options.config.defaults);
+  auto orders = read_cluster_orders(context.api, *namespaces, options.system_namespace, stop);
+  if (!orders) return complain(streams.err, orders.error());
+  Options under_orders = options;
+  under_orders.config.defaults.holds = std::move(*orders);
+  const workload::Settings& defaults = under_orders.config.defaults;
+  const auto tracked = track_unless_skipped(*object, *namespaces, defaults);
   if (!tracked) {
     streams.out << target.ns << " " << target.name << " is being deleted\n";
     return kExitOk;
   }
-  streams.out << print_explanation(plan_among_all(context, options, *tracked, stop),
+  streams.out << print_explanation(plan_among_all(context, under_orders, *tracked, stop),
                                    options.format);
   return kExitOk;
 }
@@ -168,7 +175,7 @@ int history(const SweepContext& context, const Options& options, Streams streams
             std::stop_token stop) {
   const auto object = read_target(context, options.target, stop);
   if (!object) return complain(streams.err, object.error());
-  const auto found = object->annotations.find(std::string(workload::kHistoryKey));
+  const auto found = object->annotations.find(workload::kHistoryKey);
   const std::string text = found == object->annotations.end() ? "" : found->second;
   streams.out << print_history(workload::parse_history(text), options.format);
   return kExitOk;
@@ -193,7 +200,11 @@ int resume(const SweepContext& context, const Options& options, Streams streams,
   if (options.dry_run || options.target.kind == &namespace_kind()) return kExitOk;
   const auto namespaces = read_namespaces(context.api, {options.target.ns}, stop);
   if (!namespaces) return kExitOk;
-  const auto effective = workload::effective_settings(*object, namespaces->begin()->second, {});
+  workload::Settings defaults;
+  auto orders = read_cluster_orders(context.api, *namespaces, options.system_namespace, stop);
+  if (orders) defaults.holds = std::move(*orders);
+  const auto effective =
+      workload::effective_settings(*object, namespaces->begin()->second, defaults);
   for (const workload::HoldOrder& left : effective.settings.holds) {
     streams.out << "still held: " << left.text() << "\n";
   }

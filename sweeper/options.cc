@@ -38,6 +38,7 @@ struct Flags {
   std::string exit_code;
   bool leader_elect = false;
   bool no_leader_elect = false;
+  std::string system_namespace;
   std::vector<std::string> slots;
   std::string digest;
   std::string reason;
@@ -59,14 +60,16 @@ void add_selection(CLI::App& command, Flags& flags) {
   command.add_flag("--dry-run", flags.dry_run, "plan only, write nothing");
 }
 
-void add_target(CLI::App& command, Flags& flags, const char* what = "KIND/NAME") {
-  command.add_option("target", flags.target, what)->required();
+CLI::Option* add_target(CLI::App& command, Flags& flags, const char* what = "KIND/NAME") {
   command.add_option("-n,--namespace", flags.namespaces, "its namespace")->expected(1);
+  return command.add_option("target", flags.target, what)->required();
 }
 
 // hold and resume.
 void add_order(CLI::App& command, Flags& flags) {
-  add_target(command, flags, "KIND/NAME, or namespace/NAME");
+  auto* target = add_target(command, flags, "KIND/NAME, or namespace/NAME")->required(false);
+  command.add_flag("-A,--all-namespaces", flags.all_namespaces, "the whole cluster")
+      ->excludes(target);
   command
       .add_option("--slot", flags.slots,
                   "only these containers, or volume/NAME; all of them if none is named")
@@ -94,6 +97,8 @@ Commands declare(CLI::App& app, Flags& flags) {
   app.add_option("--kubeconfig", flags.kubeconfig,
                  "kubeconfig file (default: $KUBECONFIG, the pod's own account, ~/.kube/config)");
   app.add_option("--context", flags.context, "context of the kubeconfig");
+  app.add_option("--system-namespace", flags.system_namespace,
+                 "Tidemark's own namespace (default: $POD_NAMESPACE, tidemark-system)");
   app.add_option("--log-level", flags.log_level, "debug, info, warn, error or off");
   app.require_subcommand(0, 1);  // none is told by parse_options: CLI11 would not name a wrong one
   app.fallthrough();
@@ -131,7 +136,8 @@ Commands declare(CLI::App& app, Flags& flags) {
   add_target(*commands.history, flags);
   add_output(*commands.history, flags);
 
-  commands.hold = app.add_subcommand("hold", "do not roll a workload, or those of a namespace");
+  commands.hold =
+      app.add_subcommand("hold", "do not roll a workload, those of a namespace, or any");
   add_order(*commands.hold, flags);
   commands.hold->add_option("--reason", flags.reason, "why, for those who look later");
   auto* until = commands.hold->add_option("--until", flags.until,
@@ -205,7 +211,8 @@ Status select(const Flags& flags, Options& out) {
 void elect(const Flags& flags, const config::Environment& environment, Options& out) {
   const auto pod_namespace = environment("POD_NAMESPACE");
   out.leader_elect = flags.leader_elect || (pod_namespace && !flags.no_leader_elect);
-  out.lease_namespace = pod_namespace.value_or("tidemark-system");
+  out.system_namespace = flags.system_namespace.empty() ? pod_namespace.value_or("tidemark-system")
+                                                        : flags.system_namespace;
   out.identity = environment("POD_NAME").value_or("");
 }
 
@@ -217,6 +224,25 @@ Result<Target> parse_order_target(std::string_view text, const workload::KindTab
     return Target{.kind = &namespace_kind(), .ns = "", .name = std::string(name)};
   }
   return parse_target(text, kinds);
+}
+
+// Of hold and resume.
+Result<Target> read_order_target(const Flags& flags, const Options& options) {
+  if (!flags.digest.empty() && flags.all_namespaces) {
+    return fail(ErrorKind::kInvalid, "--digest: of one workload alone");
+  }
+  if (flags.all_namespaces) {
+    return Target{
+        .kind = &namespace_kind(), .ns = "", .name = options.system_namespace, .is_cluster = true};
+  }
+  if (flags.target.empty()) {
+    return fail(ErrorKind::kInvalid, "name what is meant: KIND/NAME, namespace/NAME, or -A");
+  }
+  auto target = parse_order_target(flags.target, options.config.kinds);
+  if (target && target->kind == &namespace_kind() && !flags.digest.empty()) {
+    return fail(ErrorKind::kInvalid, "--digest: of one workload alone");
+  }
+  return target;
 }
 
 Status read_order(const Flags& flags, HoldRequest& out) {
@@ -271,8 +297,8 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
     if (auto read = read_order(flags, out.hold); !read) return read;
   }
   if (order || out.command == Command::kExplain || out.command == Command::kHistory) {
-    auto target = order ? parse_order_target(flags.target, out.config.kinds)
-                        : parse_target(flags.target, out.config.kinds);
+    auto target =
+        order ? read_order_target(flags, out) : parse_target(flags.target, out.config.kinds);
     if (!target) return fail(target.error());
     out.target = std::move(*target);
     if (!flags.namespaces.empty()) out.target.ns = flags.namespaces.front();

@@ -20,11 +20,12 @@ namespace tidemark::sweeper {
 
 enum class Command { kRun, kOnce, kExplain, kHistory, kHold, kResume };
 
-// KIND/NAME of explain, history, hold and resume.
+// KIND/NAME of explain, history, hold and resume; the whole cluster's is Tidemark's own namespace.
 struct Target {
   const workload::Kind* kind = nullptr;  // of the configuration's table, or namespace_kind()
   std::string ns;                        // "" for the kubeconfig's
   std::string name;
+  bool is_cluster = false;  // -A of hold and resume
 };
 
 // What of a sweep makes `once` exit with 1, beside one that could not be made at all.
@@ -35,6 +36,7 @@ struct Options {
   config::Config config;  // the file's values, overridden by flags
   kube::KubeconfigRequest kubeconfig;
   Selection selection;
+  std::string system_namespace;     // Tidemark's own: of the Lease, and of orders about the cluster
   bool own_namespace_only = false;  // once without -A and -n: the kubeconfig's namespace
   bool dry_run = false;
   ExitCode exit_code = ExitCode::kNone;
@@ -42,8 +44,7 @@ struct Options {
   Target target;
   HoldRequest hold;           // resume: its slots
   bool leader_elect = false;  // run
-  std::string lease_namespace;
-  std::string identity;  // of this replica; "" for the host's name
+  std::string identity;       // of this replica; "" for the host's name
 };
 
 // What main answers where there is nothing to run: after --help and --version (0) or a mistake (2).

@@ -104,7 +104,7 @@ void sweep_while_leading(const SweepContext& context, const Options& options,
                          const std::stop_token& stop) {
   kube::LeaderElection election(
       context.api, context.clock,
-      {.ns = options.lease_namespace,
+      {.ns = options.system_namespace,
        .name = std::string(kLeaseName),
        .identity = options.identity.empty() ? host_name() : options.identity},
       metrics, context.log);

@@ -154,9 +154,37 @@ void adopt_into(const SweepContext& context, const SweepOptions& options, Collec
   std::ranges::move(adopted.problems, std::back_inserter(report.problems));
 }
 
-void plan_and_apply(const SweepContext& context, const SweepOptions& options,
-                    const Collection& collected, SweepReport& report, const std::stop_token& stop) {
+// What the source gave, under the orders about the whole cluster. They are read with every step,
+// for they are what stops a roll-out that is under way.
+Result<Collection> collect_under_orders(const SweepContext& context, const SweepOptions& options,
+                                        const Source& source, const std::stop_token& stop) {
+  auto collected = source(stop);
+  if (!collected) return collected;
+  if (options.selection.namespaces.empty()) {
+    collected->orders = cluster_orders(collected->namespaces, options.system_namespace);
+  } else {
+    auto orders =
+        read_cluster_orders(context.api, collected->namespaces, options.system_namespace, stop);
+    if (orders) {
+      collected->orders = std::move(*orders);
+    } else if (orders.error().kind == ErrorKind::kForbidden) {  // one who only has namespaces
+      context.log.debug("orders about the whole cluster cannot be read",
+                        {{"cause", orders.error().message}});
+    } else {
+      return fail(orders.error());
+    }
+  }
+  for (Workload& workload : collected->workloads) {
+    auto& holds = workload.settings.holds;
+    holds.insert(holds.end(), collected->orders.begin(), collected->orders.end());
+  }
+  return collected;
+}
+
+void plan_and_apply(const SweepContext& context, SweepOptions options, const Collection& collected,
+                    SweepReport& report, const std::stop_token& stop) {
   const WallTime now = context.clock.wall_now();
+  options.defaults.holds = collected.orders;
   report.plans = plan(collected.workloads, report.answers, now);
   pace(report.plans, options.pace, now);
   if (options.dry_run) return;
@@ -235,7 +263,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
                           const Source& source, std::stop_token stop) {
   const SteadyTime begin = context.clock.steady_now();
-  auto collected = source(stop);
+  auto collected = collect_under_orders(context, options, source, stop);
   if (!collected) {
     context.metrics.record_failure();
     return fail(collected.error());
@@ -260,7 +288,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
 
 Result<SweepReport> continue_sweep(const SweepContext& context, const SweepOptions& options,
                                    const Source& source, Answers answers, std::stop_token stop) {
-  auto collected = source(stop);
+  auto collected = collect_under_orders(context, options, source, stop);
   if (!collected) return fail(collected.error());
   SweepReport report = begin_report(*collected);
   report.answers = std::move(answers);

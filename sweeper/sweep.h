@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <functional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -35,6 +36,7 @@ namespace tidemark::sweeper {
 struct SweepOptions {
   Selection selection;
   workload::Settings defaults;
+  std::string system_namespace = "tidemark-system";  // Tidemark's own: cluster_orders()
   workload::KindTable kinds;
   bool read_secrets = true;  // false: nobody's pull secrets are read
   CheckOptions check;

@@ -174,6 +174,8 @@ class Reader {
          {"mode", [&](const YamlValue& v) { d.mode = v.parsed(workload::parse_stamp_mode); }},
          {"stamp", [&](const YamlValue& v) { d.stamp = stamp_switch(v); }},
          {"restartedAt", [&](const YamlValue& v) { d.restarted_at = v.flag(); }},
+         {"peerLabels", [&](const YamlValue& v) { d.peer_labels = v.flag(); }},
+         {"window", [&](const YamlValue& v) { d.windows = v.parsed(workload::Windows::parse); }},
          {"onFailure",
           [&](const YamlValue& v) { d.on_failure = v.parsed(workload::parse_on_failure); }},
          {"onCachedPolicy",

@@ -123,7 +123,8 @@ class Lookup {
       added.reason = at(level, kHoldReasonKey, whole).value_or("");
       // An end that cannot be read is none: better held for too long than not at all.
       added.until = at(level, kHoldUntilKey, parse_until);
-      added.of_namespace = !level.prefix.empty();
+      added.level =
+          level.prefix.empty() ? HoldOrder::Level::kWorkload : HoldOrder::Level::kNamespace;
     }
     return orders;
   }
@@ -132,7 +133,7 @@ class Lookup {
   template <typename Parse>
   auto at(const Level& level, std::string_view key, Parse parse) const
       -> std::optional<typename decltype(parse(key))::value_type> {
-    const auto entry = level.map->find(std::string(key));
+    const auto entry = level.map->find(key);
     if (entry == level.map->end()) return std::nullopt;
     auto value = parse(std::string_view(entry->second));
     if (value) return std::move(*value);
@@ -151,16 +152,38 @@ Result<std::chrono::seconds> parse_cooldown(std::string_view text) {
   return std::chrono::ceil<std::chrono::seconds>(*duration);
 }
 
-// Of the workload's own orders; a namespace may name what only some of its workloads have.
+// Of the workload's own orders; others may name what only some of its workloads have.
 void tell_unknown_slots(std::span<const std::string> slots, EffectiveSettings& effective) {
   for (const HoldOrder& order : effective.settings.holds) {
-    if (order.of_namespace) continue;
+    if (order.level != HoldOrder::Level::kWorkload) continue;
     for (const std::string& slot : order.slots) {
       if (std::ranges::find(slots, slot) != slots.end()) continue;
       effective.problems.push_back(std::string(kHoldKey) + ": there is no container " +
                                    brief_quote(slot));
     }
   }
+}
+
+// Those of the programs that look at this kind.
+std::span<const std::string_view> peer_labels(const Kind* kind) {
+  static constexpr std::array kLabels{kAutorolloutLabel, kFigwaspLabel};
+  if (kind == nullptr || kind->group != "apps") return {};
+  if (kind->kind == "Deployment") return kLabels;
+  if (kind->kind == "StatefulSet" || kind->kind == "DaemonSet") {
+    return std::span(kLabels).first(1);
+  }
+  return {};
+}
+
+// A label of another program says the same as `tidemark.dev/sweep: roll`, unless the workload says
+// otherwise in Tidemark's own words.
+bool opted_in_by_peer(const Metadata& own, const Settings& defaults) {
+  if (!defaults.peer_labels || own.annotations.contains(kSweepKey) ||
+      own.labels.contains(kSweepKey)) {
+    return false;
+  }
+  return value_of(own.labels, kFigwaspLabel) == "true" ||
+         value_of(own.labels, kAutorolloutLabel) == "true";
 }
 
 }  // namespace
@@ -172,7 +195,8 @@ bool HoldOrder::covers(std::string_view slot, WallTime now) const {
 
 std::string HoldOrder::text() const {
   std::string out = std::string(kHoldKey) + " is set";
-  if (of_namespace) out += " on the namespace";
+  if (level == Level::kNamespace) out += " on the namespace";
+  if (level == Level::kCluster) out += " for the whole cluster";
   if (until) out += " until " + to_rfc3339(*until);
   return reason.empty() ? out : out + ": " + reason;
 }
@@ -254,6 +278,11 @@ Metadata user_keys(const Object& workload) {
   };
   keep(workload.annotations, out.annotations);
   keep(workload.labels, out.labels);
+  for (const std::string_view label : peer_labels(workload.kind)) {
+    if (const auto found = workload.labels.find(label); found != workload.labels.end()) {
+      out.labels.insert(*found);
+    }
+  }
   return out;
 }
 
@@ -269,9 +298,12 @@ EffectiveSettings effective_settings(const Metadata& own, std::span<const std::s
   EffectiveSettings out;
   const Lookup lookup(own, ns, out.problems);
   out.settings = {
-      .sweep = lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
+      .sweep = opted_in_by_peer(own, defaults)
+                   ? SweepMode::kRoll
+                   : lookup.first(kSweepKey, defaults.sweep, parse_sweep_mode),
       .mode = lookup.first(kModeKey, defaults.mode, parse_stamp_mode),
       .stamp = lookup.first(kStampKey, defaults.stamp, parse_stamp_switch),
+      .peer_labels = defaults.peer_labels,
       .restarted_at = lookup.first(kRestartedAtOptionKey, defaults.restarted_at, parse_flag),
       .on_failure = lookup.first(kOnFailureKey, defaults.on_failure, parse_on_failure),
       .on_cached_policy =
@@ -281,6 +313,7 @@ EffectiveSettings effective_settings(const Metadata& own, std::span<const std::s
       .windows = lookup.windows(defaults.windows),
       .ignored_containers =
           lookup.first(kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
+  out.settings.holds.insert(out.settings.holds.end(), defaults.holds.begin(), defaults.holds.end());
   tell_unknown_slots(slots, out);
   return out;
 }

@@ -50,10 +50,12 @@ Result<std::set<std::string>> parse_container_names(std::string_view text);
 // An order of a user not to roll, and not to change stamps: tidemark.dev/hold with its reason and
 // its end. Other than tidemark.dev/held (records.h), which holds single digests.
 struct HoldOrder {
+  enum class Level { kWorkload, kNamespace, kCluster };
+
   std::set<std::string> slots{};    // Slot::id(); empty: all of them
   std::string reason{};             // "" where none is given
   std::optional<WallTime> until{};  // nullopt: until it is taken back
-  bool of_namespace = false;        // given there, not on the workload
+  Level level = Level::kWorkload;   // where it was given
 
   bool covers(std::string_view slot, WallTime now) const;
   // "tidemark.dev/hold is set until 2026-12-01T00:00:00Z: release freeze"
@@ -64,10 +66,11 @@ struct Settings {
   SweepMode sweep = SweepMode::kReport;
   StampMode mode = StampMode::kAnnotate;
   bool stamp = true;
+  bool peer_labels = false;   // other programs' labels opt in: see user_keys()
   bool restarted_at = false;  // a roll writes kubectl.kubernetes.io/restartedAt beside the stamp
   OnFailure on_failure = OnFailure::kHold;
   OnCachedPolicy on_cached_policy = OnCachedPolicy::kReport;
-  std::vector<HoldOrder> holds{};  // of the workload before those of its namespace
+  std::vector<HoldOrder> holds{};  // of the workload, its namespace, and the defaults'
   std::chrono::seconds cooldown{0};
   std::optional<Windows> windows{};            // nullopt: at any time
   std::set<std::string> ignored_containers{};  // neither stamped nor swept
@@ -89,7 +92,9 @@ struct EffectiveSettings {
   std::vector<std::string> problems;  // "tidemark.dev/mode: unknown value \"pinn\" (annotate, pin)"
 };
 
-// The keys that users set, which are all that the settings are read from.
+// The keys that users set, which are all that the settings are read from; and the labels of other
+// programs on the kinds that those look at: figwasp at Deployments, kube-autorollout also at
+// StatefulSets and DaemonSets.
 Metadata user_keys(const Object& workload);
 
 // `own`: the workload's; `slots`: its Slot::id()s.

@@ -122,6 +122,8 @@ defaults:
   stamp: off
   onFailure: undo
   restartedAt: true
+  peerLabels: true
+  window: 0 22 * * mon-fri 6h Europe/Berlin
   onCachedPolicy: roll
   cooldown: 10m
   ignoreContainers:
@@ -175,6 +177,9 @@ registries:
   EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
   EXPECT_FALSE(config.defaults.stamp);
   EXPECT_TRUE(config.defaults.restarted_at);
+  EXPECT_TRUE(config.defaults.peer_labels);
+  EXPECT_EQ(config.defaults.windows,
+            workload::Windows::parse("0 22 * * mon-fri 6h Europe/Berlin").value());
   EXPECT_EQ(config.defaults.on_failure, workload::OnFailure::kUndo);
   EXPECT_EQ(config.defaults.on_cached_policy, workload::OnCachedPolicy::kRoll);
   EXPECT_EQ(config.defaults.cooldown, std::chrono::minutes(10));

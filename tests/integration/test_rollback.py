@@ -212,6 +212,23 @@ def test_a_hold_is_given_and_taken_back_at_the_terminal(story):
     assert "no container" in web.sweeper.order("hold", *at, "--slot", "nobody", check=False)
 
 
+def test_the_whole_cluster_is_held_and_resumed_at_the_terminal(story):
+    web = story("deployment")
+    web.create()
+    web.image.move("second")
+    try:
+        assert "the whole cluster held" in web.sweeper.order("hold", "-A", "--reason", "release freeze")
+        web.assert_sweeps_change_nothing(1)
+        slot = web.sweeper.plan("-n", web.ns)["workloads"][0]["slots"][0]
+        assert slot["verdict"] == "held" and slot["reason"].endswith("for the whole cluster: release freeze")
+        assert "still held: tidemark.dev/hold is set for the whole cluster" in \
+            web.sweeper.order("resume", "deployment/web", "-n", web.ns)
+    finally:
+        assert "the whole cluster resumed" in web.sweeper.order("resume", "-A")
+    web.sweeper.once("-n", web.ns)
+    assert web.stamp() == web.image.stamp
+
+
 def test_an_undo_replaces_all_pods_so_every_slot_tells_what_they_pull(kubectl, ns, registry, sweeper, image, seen, story):
     web = story("deployment")
     side = Image(registry, f"{ns}/side:1")

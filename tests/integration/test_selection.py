@@ -107,3 +107,16 @@ def test_opt_out_rolls_what_does_not_refuse(kubectl, ns, registry, configured):
     assert moved.rolled() == {(ns, "asks")}
     opt_out.once("-n", ns)
     assert moved.rolled() == {(ns, "asks"), (ns, "silent")}
+
+
+def test_labels_of_other_programs_opt_in_where_that_is_asked(kubectl, ns, registry, configured):
+    """deploy/migration.md: figwasp and kube-autorollout."""
+    figwasp = Moved(kubectl, registry, [(ns, "figwasp")], annotations={}, labels={"figwasp/target": "true"})
+    autorollout = Moved(kubectl, registry, [(ns, "autorollout")], annotations={},
+                        labels={"kube-autorollout/enabled": "true"})
+    silent = Moved(kubectl, registry, [(ns, "silent")], annotations={})
+    configured().once("-n", ns)
+    assert not figwasp.rolled() and not autorollout.rolled()
+    configured(defaults={"peerLabels": True}).once("-n", ns)
+    assert figwasp.rolled() == {(ns, "figwasp")} and autorollout.rolled() == {(ns, "autorollout")}
+    assert not silent.rolled()

@@ -230,6 +230,26 @@ TEST(HoldCommand, OfANamespaceHoldsItsWorkloadsAndResumeTellsSo) {
   EXPECT_EQ(cluster.sweep()->rolls.size(), 1U);
 }
 
+TEST(HoldCommand, OfTheWholeClusterHoldsAllAndExplainAndResumeTellSo) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.add_namespace("tidemark-system", {{"name", "tidemark-system"}});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  Options options = for_web();
+  options.system_namespace = "tidemark-system";
+  Options all = options;
+  all.target = {.kind = &namespace_kind(), .ns = "", .name = "tidemark-system", .is_cluster = true};
+  all.hold.reason = "freeze";
+  EXPECT_EQ(call(hold, cluster, all).out, "the whole cluster held\n");
+  EXPECT_TRUE(cluster.sweep()->rolls.empty());
+  const std::string order = "tidemark.dev/hold is set for the whole cluster: freeze";
+  EXPECT_NE(call(explain, cluster, options).out.find(order), std::string::npos);
+  EXPECT_EQ(call(resume, cluster, options).out,
+            "team-a Deployment/web unchanged\nstill held: " + order + "\n");
+  EXPECT_EQ(call(resume, cluster, all).out, "the whole cluster resumed\n");
+  EXPECT_EQ(cluster.sweep()->rolls.size(), 1U);
+}
+
 TEST(HoldCommand, GoesRoundAConflictAndEndsWithOneThatDoesNot) {
   for (const int conflicts : {1, 100}) {
     Cluster cluster;

@@ -29,6 +29,9 @@ Parsed parse(std::vector<const char*> arguments, const config::Environment& envi
   return {std::move(result), out.str(), err.str()};
 }
 
+constexpr const char* kDigest =
+    "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
+
 TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> cases = {
       {{"run", "--intervall", "5s"}, "--intervall"},
@@ -44,7 +47,10 @@ TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
       {{"explain"}, "target"},
       {{"explain", "web"}, "KIND/NAME"},
       {{"explain", "gizmo/web"}, "gizmo"},
-      {{"hold"}, "target"},
+      {{"hold"}, "KIND/NAME"},
+      {{"hold", "-A", "deploy/web"}, "--all-namespaces"},
+      {{"hold", "-A", "--slot", "app", "--digest", kDigest}, "--digest"},
+      {{"hold", "ns/team-a", "--slot", "app", "--digest", kDigest}, "--digest"},
       {{"hold", "gizmo/web"}, "gizmo"},
       {{"hold", "namespace/"}, "KIND/NAME"},
       {{"hold", "deploy/web", "--until", "Friday"}, "--until"},
@@ -151,15 +157,14 @@ TEST(Options, ReadsATarget) {
 }
 
 TEST(Options, ReadsAnOrder) {
-  const std::string digest = "sha256:" + std::string(64, 'c');
   const Parsed parsed = parse({"hold", "deploy/web", "-n", "team-a", "--slot", "app", "--digest",
-                               digest.c_str(), "--reason", "crashes"});
+                               kDigest, "--reason", "crashes"});
   EXPECT_EQ(parsed.options().command, Command::kHold);
   EXPECT_EQ(parsed.options().target.ns, "team-a");
   EXPECT_EQ(parsed.options().hold.slots, std::set<std::string>{"app"});
-  EXPECT_EQ(parsed.options().hold.digest->str(), digest);
+  EXPECT_EQ(parsed.options().hold.digest->str(), kDigest);
   EXPECT_EQ(parsed.options().hold.reason, "crashes");
-  const auto lonely = parse({"hold", "deploy/web", "--digest", digest.c_str()});
+  const auto lonely = parse({"hold", "deploy/web", "--digest", kDigest});
   EXPECT_EQ(lonely.code(), kExitUsage) << "of which container?";
 
   const Parsed resume = parse({"resume", "ns/team-a", "--slot", "a,b"});
@@ -168,6 +173,19 @@ TEST(Options, ReadsAnOrder) {
   EXPECT_EQ(resume.options().target.name, "team-a");
   EXPECT_EQ(resume.options().hold.slots, (std::set<std::string>{"a", "b"}));
   EXPECT_FALSE(resume.options().hold.until);
+}
+
+TEST(Options, AnOrderAboutTheWholeClusterGoesToTheSystemNamespace) {
+  const config::Environment pod = [](const std::string& name) -> std::optional<std::string> {
+    return name == "POD_NAMESPACE" ? std::optional<std::string>("platform") : std::nullopt;
+  };
+  const Parsed hold = parse({"hold", "-A", "--reason", "freeze"});
+  EXPECT_TRUE(hold.options().target.is_cluster);
+  EXPECT_EQ(hold.options().target.kind, &namespace_kind());
+  EXPECT_EQ(hold.options().target.name, "tidemark-system");
+  EXPECT_EQ(parse({"resume", "-A"}, pod).options().target.name, "platform");
+  EXPECT_EQ(parse({"--system-namespace", "tools", "resume", "-A"}, pod).options().target.name,
+            "tools");
 }
 
 TEST(Options, ElectsALeaderInAPodUnlessTold) {

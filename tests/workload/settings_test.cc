@@ -31,6 +31,35 @@ TEST(Settings, TakesTheNearestLevel) {
   EXPECT_EQ(sweep(workload(roll, report), {report, report}), SweepMode::kRoll);
 }
 
+TEST(Settings, LabelsOfOtherProgramsOptInWhereTheyAreAsked) {
+  const auto sweep = [](const char* kind, StringMap labels, bool asked,
+                        StringMap annotations = {}) {
+    Object object = workload(std::move(annotations), std::move(labels));
+    object.kind = KindTable().find("apps", kind);
+    const Metadata ns{.annotations = {{"tidemark.dev/sweep", "off"}}, .labels = {}};
+    return effective_settings(object, ns, {.peer_labels = asked}).settings.sweep;
+  };
+  const StringMap figwasp{{"figwasp/target", "true"}};
+  const StringMap autorollout{{"kube-autorollout/enabled", "true"}};
+  EXPECT_EQ(sweep("Deployment", figwasp, true), SweepMode::kRoll);
+  EXPECT_EQ(sweep("Deployment", figwasp, false), SweepMode::kOff);
+  EXPECT_EQ(sweep("StatefulSet", figwasp, true), SweepMode::kOff) << "figwasp never looked at it";
+  EXPECT_EQ(sweep("DaemonSet", autorollout, true), SweepMode::kRoll);
+  EXPECT_EQ(sweep("ReplicaSet", autorollout, true), SweepMode::kOff);
+  EXPECT_EQ(sweep("Deployment", {{"figwasp/target", "false"}}, true), SweepMode::kOff);
+  EXPECT_EQ(sweep("Deployment", figwasp, true, {{"tidemark.dev/sweep", "report"}}),
+            SweepMode::kReport);
+}
+
+TEST(Settings, OrdersOfTheDefaultsHoldBesideTheNearerOnes) {
+  const HoldOrder frozen{.reason = "freeze", .level = HoldOrder::Level::kCluster};
+  const auto effective =
+      effective_settings(workload({{"tidemark.dev/hold", "app"}}), {}, {.holds = {frozen}});
+  ASSERT_EQ(effective.settings.holds.size(), 2U);
+  EXPECT_EQ(effective.settings.hold_on("other", WallTime{})->text(),
+            "tidemark.dev/hold is set for the whole cluster: freeze");
+}
+
 TEST(Settings, ReadsEveryKey) {
   const auto effective = effective_settings(
       workload({{"tidemark.dev/sweep", "roll"},
