@@ -462,11 +462,17 @@ TEST(Server, FiveHundredIdleConnectionsCostNoCpu) {
     };
     return both(usage.ru_utime) + both(usage.ru_stime);
   };
-  const auto before = cpu();
-  constexpr milliseconds kWatched{500};
-  std::this_thread::sleep_for(kWatched);
-  // Stock httplib: the whole interval. A tenth would be a poll of each connection all 10 ms.
-  EXPECT_LT(cpu() - before, kWatched / 20);
+  // Stock httplib: the whole interval, each time. A tenth would be a poll of each connection all 10
+  // ms. The quietest of some intervals counts: what the connections' beginning left to do is no
+  // part of it.
+  constexpr milliseconds kWatched{250};
+  auto least = std::chrono::microseconds::max();
+  for (int i = 0; i < 8 && least >= kWatched / 20; ++i) {
+    const auto before = cpu();
+    std::this_thread::sleep_for(kWatched);
+    least = std::min(least, cpu() - before);
+  }
+  EXPECT_LT(least, kWatched / 20);
   EXPECT_EQ(server->stats().connections, 500U);
 }
 
