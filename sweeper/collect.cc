@@ -95,6 +95,7 @@ void add_unlisted(Collection& out, const workload::Kind& kind, const std::string
     return;
   }
   out.listed_everything = false;
+  if (!kind.custom && error.retryable()) out.uncounted = kind.plural;
   const auto same = std::ranges::find_if(
       out.problems, [](const CollectProblem& told) { return refused_selector(told.error); });
   if (!refused_selector(error) || same == out.problems.end()) {

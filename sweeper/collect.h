@@ -49,6 +49,9 @@ struct Collection {
   std::vector<Workload> workloads;
   std::vector<CollectProblem> problems;
   bool listed_everything = true;  // false: a kind could not be listed (or not to its end)
+  // A built-in kind that cannot be read just now, though it may be. Rollouts under way may be among
+  // what is not seen, so that budgets and waves cannot be counted: no roll begins.
+  std::string uncounted{};
   Namespaces namespaces;
   std::vector<workload::HoldOrder> orders{};  // about the whole cluster; filled in by the sweep
 };

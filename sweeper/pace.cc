@@ -44,6 +44,11 @@ Move move_undone(const SlotPlan& slot) {
 
 bool has_pods(const WorkloadPlan& plan) { return plan.rollout != RolloutState::kIdle; }
 
+// A rollout of ours that has not come to its end.
+bool is_under_way(const WorkloadPlan& plan) {
+  return plan.rolled_last && plan.rollout == RolloutState::kProgressing;
+}
+
 class Pacer {
  public:
   Pacer(const std::vector<WorkloadPlan>& plans, const PaceOptions& options) : options_(options) {
@@ -59,7 +64,10 @@ class Pacer {
       }
     }
     if (!has_pods(plan)) return std::nullopt;
-    if (auto refused = refuse_by_budget(plan)) return refused;
+    // One that takes the place of our own rollout there, which may be stuck, adds none.
+    if (!is_under_way(plan)) {
+      if (auto refused = refuse_by_budget(plan)) return refused;
+    }
     begin(plan);
     return std::nullopt;
   }
@@ -76,7 +84,7 @@ class Pacer {
       }
       return;
     }
-    const bool ours = plan.rolled_last && plan.rollout == RolloutState::kProgressing;
+    const bool ours = is_under_way(plan);
     if (ours) {
       ++under_way_;
       ++by_namespace_[plan.ns];
@@ -130,11 +138,14 @@ class Pacer {
   }
 
   void begin(const WorkloadPlan& plan) {
-    ++under_way_;
-    ++by_namespace_[plan.ns];
+    const bool counted = is_under_way(plan);
+    if (!counted) {
+      ++under_way_;
+      ++by_namespace_[plan.ns];
+    }
     for (const SlotPlan& slot : plan.slots) {
       if (slot.verdict != Verdict::kRoll) continue;
-      ++by_image_[slot.from->reference()];
+      if (!counted) ++by_image_[slot.from->reference()];
       Wave& wave = waves_.at(move_to(slot));
       --wave.pending;
       ++wave.done;
@@ -148,6 +159,15 @@ class Pacer {
   std::map<std::string, std::size_t> by_image_;
   std::map<Move, Wave> waves_;
 };
+
+void put_off(WorkloadPlan& plan, Verdict verdict, const std::string& reason) {
+  for (SlotPlan& slot : plan.slots) {
+    if (slot.verdict != Verdict::kRoll) continue;
+    slot.verdict = verdict;
+    slot.reason = reason;
+    slot.to_image.clear();
+  }
+}
 
 // Healthy ones first: what was broken before says nothing of a new image. Among those chance
 // decides, or one workload that cannot be rolled at all would stand in front for ever.
@@ -167,14 +187,12 @@ void pace(std::vector<WorkloadPlan>& plans, const PaceOptions& options, WallTime
   std::ranges::sort(rolls, {}, [&](const WorkloadPlan* plan) { return order_of(*plan, hour); });
   Pacer pacer(plans, options);
   for (WorkloadPlan* plan : rolls) {
-    const auto refused = pacer.refuse(*plan);
-    if (!refused) continue;
-    for (SlotPlan& slot : plan->slots) {
-      if (slot.verdict != Verdict::kRoll) continue;
-      std::tie(slot.verdict, slot.reason) = *refused;
-      slot.to_image.clear();
-    }
+    if (const auto refused = pacer.refuse(*plan)) put_off(*plan, refused->first, refused->second);
   }
+}
+
+void pace_all(std::vector<WorkloadPlan>& plans, const std::string& reason) {
+  for (WorkloadPlan& plan : plans) put_off(plan, Verdict::kPaced, reason);
 }
 
 }  // namespace tidemark::sweeper

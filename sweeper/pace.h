@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -30,5 +31,8 @@ struct PaceOptions {
 // `plans`: of everything that a sweep sees, which is what budgets and waves are counted over. Rolls
 // that go beyond them become kPaced. `now` only varies, hour by hour, which of them come first.
 void pace(std::vector<WorkloadPlan>& plans, const PaceOptions& options, WallTime now);
+
+// All rolls become kPaced: where rollouts that are under way cannot be counted.
+void pace_all(std::vector<WorkloadPlan>& plans, const std::string& reason);
 
 }  // namespace tidemark::sweeper

@@ -186,7 +186,11 @@ void plan_and_apply(const SweepContext& context, SweepOptions options, const Col
   const WallTime now = context.clock.wall_now();
   options.defaults.holds = collected.orders;
   report.plans = plan(collected.workloads, report.answers, now);
-  pace(report.plans, options.pace, now);
+  if (collected.uncounted.empty()) {
+    pace(report.plans, options.pace, now);
+  } else {
+    pace_all(report.plans, collected.uncounted + " cannot be read: what is under way is unknown");
+  }
   if (options.dry_run) return;
   report.rolls =
       apply_all(context, options, report.plans, report.answers, collected.namespaces, stop);

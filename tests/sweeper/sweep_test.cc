@@ -127,6 +127,27 @@ TEST(Sweep, AKindThatCannotBeListedDoesNotEndThePass) {
   EXPECT_EQ(cluster.stamp({}), stamp_text(kImage, 'b'));
 }
 
+TEST(Sweep, NothingIsRolledWhileABuiltInKindFails) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  bool fails = true;
+  cluster.api.before([&fails](const Call& call) -> std::optional<Error> {
+    if (!fails || call.verb != "list" || !call.path.ends_with("/statefulsets")) return std::nullopt;
+    return Error{.kind = ErrorKind::kUnavailable, .message = "no"};
+  });
+  const auto report = cluster.sweep();
+  ASSERT_TRUE(report);
+  ASSERT_EQ(report->plans.size(), 1U);
+  EXPECT_EQ(report->plans[0].slots[0].verdict, Verdict::kPaced);
+  EXPECT_EQ(report->plans[0].slots[0].reason,
+            "statefulsets cannot be read: what is under way is unknown");
+  EXPECT_TRUE(cluster.api.calls("patch").empty());
+  fails = false;
+  ASSERT_TRUE(cluster.sweep());
+  EXPECT_EQ(cluster.stamp({}), stamp_text(kImage, 'b'));
+}
+
 TEST(Sweep, WithoutTheNamespacesSettingsNothingIsRolled) {
   Cluster cluster;
   cluster.put({});
