@@ -139,7 +139,7 @@ class Sweeper:
 
     def order(self, *arguments, check=True):
         """`hold` and `resume`, as a person with a right to patch calls them."""
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(self.command(*arguments, kubeconfig=self.cluster.kubeconfig), capture_output=True, text=True, timeout=60)
         if check:
             assert done.returncode == 0, f"{arguments} exited {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
