@@ -65,7 +65,7 @@ struct Inventory::Feed {
     const std::lock_guard lock(mutex);
     workloads = std::move(listed_workloads);
     namespaces = std::move(listed_namespaces);
-    works();
+    is_known();
     return listed->resource_version;
   }
 
@@ -99,6 +99,8 @@ struct Inventory::Feed {
       }
       failed(ended.error());
       (void)sleep_for(backoff.next(), stop);
+      // A watch that works again is silent until something changes; a LIST tells at once.
+      if (ended.error().retryable()) return;
     }
   }
 
@@ -132,6 +134,12 @@ struct Inventory::Feed {
   // With the lock held.
   void works() {
     backoff.reset();
+    is_known();
+  }
+
+  // With the lock held. A LIST alone does not end the backoff: where watches fail, it would be sent
+  // over and over.
+  void is_known() {
     problem.reset();
     tried = true;
     changed.notify_all();

@@ -2,7 +2,8 @@
 //
 // Purpose: one LIST of each kind at the start, then only what changes: between two sweeps the API
 // server is asked for nothing. What is kept is a Workload (tracked.h) for each object, not the
-// object. A watch that ends goes on where it was; one whose place is gone (410) lists again.
+// object. A watch that ends goes on where it was; one that breaks, or whose place is gone (410),
+// lists again.
 // Thread-safety: snapshot() from one thread; a thread for each kind (and namespace, where some are
 // named) works until the destructor. Ownership: refers to `api`, which outlives it.
 // Errors: what could not be read, or is no longer watched, is among a snapshot's problems.

@@ -116,6 +116,22 @@ TEST_F(InventoryTest, GoesOnWhereAWatchEndedAndListsAnewWhereItsPlaceIsGone) {
   EXPECT_TRUE(soon_named(*watched, {"one", "two"}));
 }
 
+TEST_F(InventoryTest, AWatchThatBrokeIsKnownAgainBeforeAnythingChanges) {
+  cluster_.put({.name = "one"});
+  const auto watched = inventory();
+  ASSERT_TRUE(watched->snapshot({}));
+  const auto lists = [&] {
+    return std::ranges::count(cluster_.api.calls("list"), kDeployments,
+                              &tidemark::testing::FakeKubeApi::Call::path);
+  };
+  const auto before = lists();
+  cluster_.put({.name = "two"});  // no event of it arrives
+  cluster_.api.fail_watch(kDeployments, {.kind = ErrorKind::kUnavailable, .message = "reset"});
+  EXPECT_TRUE(soon([&] { return lists() > before; }));
+  EXPECT_TRUE(soon_named(*watched, {"one", "two"}));
+  EXPECT_TRUE(soon([&] { return watched->snapshot({})->uncounted.empty(); }));
+}
+
 TEST_F(InventoryTest, WhatCannotBeWatchedIsToldAndKept) {
   cluster_.put({.name = "one"});
   const auto watched = inventory();
