@@ -63,7 +63,7 @@ class Web:
         """The tag moves and the sweeper in its pod rolls it; the new digest."""
         second = self.push(2)
         # A container that starts again on a busy node pulls the second one before any roll.
-        wait_for("the sweeper rolls it", lambda: self.stamp() == f"{self.reference}@{second}", 90, 0.2)
+        wait_for("the sweeper rolls it", lambda: self.stamp() == f"{self.reference}@{second}", PATIENCE, 0.2)
         self.node.wait_running(self.ns, second)
         return second
 
