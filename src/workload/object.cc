@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -262,10 +263,20 @@ class Reader {
     return true;
   }
 
-  static void read_number(ondemand::value value, std::int64_t& out) {
-    if (value.type() != json_type::number) return;
+  static bool read_number(ondemand::value value, std::int64_t& out) {
+    if (value.type() != json_type::number) return false;
     std::int64_t number = 0;
-    if (value.get_int64().get(number) == simdjson::SUCCESS) out = number;
+    if (value.get_int64().get(number) != simdjson::SUCCESS) return false;
+    out = number;
+    return true;
+  }
+
+  // Argo Rollout writes it as a string, in which older versions had a hash.
+  static void read_generation(ondemand::value value, std::int64_t& out) {
+    if (value.type() != json_type::string) return void(read_number(value, out));
+    const std::string digits = text(value);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+    if (error != std::errc() || end != digits.data() + digits.size()) out = 0;
   }
 
   static void read_text(ondemand::value value, std::string& out) {
@@ -276,9 +287,9 @@ class Reader {
   void read_status(ondemand::object status) {
     RolloutStatus& out = out_.rollout;
     fields(status, [&](std::string_view key, ondemand::value value) {
-      if (key == "observedGeneration") return read_number(value, out.observed_generation), true;
+      if (key == "observedGeneration") return read_generation(value, out.observed_generation), true;
       if (key == "replicas") return read_number(value, out.replicas), true;
-      if (key == "updatedReplicas") return read_number(value, out.updated), true;
+      if (key == "updatedReplicas") return out.has_updated = read_number(value, out.updated), true;
       if (key == "availableReplicas") return read_number(value, out.available), true;
       if (key == "readyReplicas") return read_number(value, out.ready), true;
       if (key == "desiredNumberScheduled") return read_number(value, out.desired_scheduled), true;
@@ -286,6 +297,7 @@ class Reader {
       if (key == "numberAvailable") return read_number(value, out.number_available), true;
       if (key == "currentRevision") return read_text(value, out.current_revision), true;
       if (key == "updateRevision") return read_text(value, out.update_revision), true;
+      if (key == "phase") return read_text(value, out.phase), true;
       if (key != "conditions" || value.type() != json_type::array) return false;
       return read_conditions(value.get_array()), true;
     });
@@ -295,9 +307,11 @@ class Reader {
     elements(conditions, [&](std::size_t, ondemand::value element) {
       if (element.type() != json_type::object) return;
       std::string type;
+      std::string status;
       std::string reason;
       fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
         if (key == "type") return read_text(value, type), true;
+        if (key == "status") return read_text(value, status), true;
         if (key == "reason") return read_text(value, reason), true;
         return false;
       });
@@ -305,6 +319,7 @@ class Reader {
       if (type == "Progressing" && reason == "ProgressDeadlineExceeded") {
         out_.rollout.deadline_exceeded = true;
       }
+      if (type == "Ready") out_.rollout.ready_condition = status;
     });
   }
 

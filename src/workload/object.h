@@ -79,7 +79,7 @@ struct ManagedEntry {
   bool owns_image = false;              // an image of the template is in its fieldsV1
 };
 
-// The numbers of .status that rollout.h reads; 0 and "" where they are absent.
+// What of .status rollout.h reads; 0 and "" where it is absent.
 struct RolloutStatus {
   std::int64_t observed_generation = 0;
   std::int64_t replicas = 0;           // Deployment, StatefulSet
@@ -92,6 +92,9 @@ struct RolloutStatus {
   std::string current_revision{};  // StatefulSet
   std::string update_revision{};
   bool deadline_exceeded = false;  // condition Progressing, reason ProgressDeadlineExceeded
+  bool has_updated = false;        // updatedReplicas is there
+  std::string ready_condition{};   // of the condition Ready: "True", "False" or "Unknown"
+  std::string phase{};             // Argo Rollout: "Healthy", "Progressing", "Paused", "Degraded"
 };
 
 struct Object {

@@ -34,6 +34,28 @@ void read_owners(const json& metadata, Pod& out) {
   }
 }
 
+void read_stamps_of(const json& metadata, Pod& out) {
+  const json* annotations = field(metadata, "annotations");
+  if (annotations == nullptr || !annotations->is_object()) return;
+  StringMap strings;
+  for (const auto& [key, value] : annotations->items()) {
+    if (value.is_string() && is_stamp_key(key)) strings.emplace(key, value.get<std::string>());
+  }
+  for (const auto& [key, stamp] : read_stamps(strings)) {
+    const std::string name = key.substr(key.find('/') + 1);
+    out.stamps.emplace(key.starts_with(kVolumeStampPrefix) ? "volume/" + name : name, stamp);
+  }
+}
+
+void read_readiness(const json& status, Pod& out) {
+  const json* conditions = field(status, "conditions");
+  if (conditions == nullptr || !conditions->is_array()) return;
+  for (const json& condition : *conditions) {
+    if (text(condition, "type") != "Ready" || text(condition, "status") != "False") continue;
+    out.unready_since = text(condition, "lastTransitionTime");
+  }
+}
+
 void read_containers(const json& status, const char* key, Pod& out) {
   const json* list = field(status, key);
   if (list == nullptr || !list->is_array()) return;
@@ -41,6 +63,13 @@ void read_containers(const json& status, const char* key, Pod& out) {
     PodContainer& container = out.containers.emplace_back();
     container.slot = text(entry, "name");
     container.digest = digest_of_image_id(text(entry, "imageID"));
+    if (const json* restarts = field(entry, "restartCount");
+        restarts != nullptr && restarts->is_number_integer()) {
+      container.restarts = restarts->get<std::int64_t>();
+    }
+    if (const json* ready = field(entry, "ready"); ready != nullptr) {
+      container.ready = *ready == true;
+    }
     if (const json* state = field(entry, "state"); state != nullptr) {
       if (const json* waiting = field(*state, "waiting"); waiting != nullptr) {
         container.waiting = text(*waiting, "reason");
@@ -80,6 +109,8 @@ Result<Pod> parse_pod(std::string_view json_text) {
     out.template_hash = text(*labels, kTemplateHashLabel);
   }
   read_owners(metadata, out);
+  read_stamps_of(metadata, out);
+  read_readiness(status, out);
   read_containers(status, "initContainerStatuses", out);
   read_containers(status, "containerStatuses", out);
   return out;

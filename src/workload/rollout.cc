@@ -1,5 +1,7 @@
 #include "workload/rollout.h"
 
+#include <algorithm>
+
 namespace tidemark::workload {
 namespace {
 
@@ -32,9 +34,31 @@ RolloutState daemon_set_state(const Object& object) {
                  status.number_available >= status.desired_scheduled);
 }
 
+// An Argo Rollout says it in a word, a CloneSet counts as a Deployment does, a Knative Service has
+// its condition.
+RolloutState custom_state(const Object& object) {
+  const RolloutStatus& status = object.rollout;
+  const bool argo = status.phase == "Healthy" || status.phase == "Progressing" ||
+                    status.phase == "Paused" || status.phase == "Degraded";
+  const bool says = argo || status.has_updated || !status.ready_condition.empty();
+  if (object.replicas == 0 || !says) return RolloutState::kIdle;
+  if (status.observed_generation != 0 && status.observed_generation < object.generation) {
+    return RolloutState::kProgressing;
+  }
+  if (status.deadline_exceeded || status.phase == "Degraded") return RolloutState::kFailed;
+  if (argo) return done_if(status.phase == "Healthy");
+  if (status.has_updated) {
+    return done_if(status.updated >= object.replicas && status.replicas <= status.updated &&
+                   std::max(status.available, status.ready) >= status.updated);
+  }
+  if (status.ready_condition == "False") return RolloutState::kFailed;
+  return done_if(status.ready_condition == "True");
+}
+
 }  // namespace
 
 RolloutState rollout_state(const Object& object) {
+  if (object.kind->custom) return custom_state(object);
   if (object.kind->group != "apps") return RolloutState::kIdle;
   if (object.kind->kind == "Deployment") return deployment_state(object);
   if (object.kind->kind == "StatefulSet") return stateful_set_state(object);

@@ -69,6 +69,33 @@ TEST(Pod, IsReadWithBothKindsOfContainers) {
   EXPECT_FALSE(read->containers[1].digest);
 }
 
+TEST(Pod, HowItFaresIsReadWithTheStampsOfItsTemplate) {
+  json fares = pod();
+  fares["metadata"]["annotations"] = {
+      {"digest.tidemark.dev/app", "docker.io/library/nginx:1@sha256:" + kHex},
+      {"volume-digest.tidemark.dev/data", "docker.io/library/data:1@sha256:" + kHex},
+      {"digest.tidemark.dev/odd", "nginx"},
+      {"other", "value"}};
+  fares["status"]["containerStatuses"][0].update({{"restartCount", 4}, {"ready", false}});
+  fares["status"]["initContainerStatuses"][0]["ready"] = true;
+  fares["status"]["conditions"] = {
+      {{"type", "Initialized"},
+       {"status", "False"},
+       {"lastTransitionTime", "2026-01-01T00:00:00Z"}},
+      {{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", "2026-01-02T00:00:00Z"}}};
+  const auto read = parse_pod(fares.dump());
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(read->containers[0].ready);
+  EXPECT_FALSE(read->containers[1].ready);
+  EXPECT_EQ(read->containers[1].restarts, 4);
+  EXPECT_EQ(read->unready_since, "2026-01-02T00:00:00Z");
+  ASSERT_EQ(read->stamps.size(), 2U);
+  EXPECT_EQ(read->stamps.at("app").reference(), "docker.io/library/nginx:1");
+  EXPECT_EQ(read->stamps.at("volume/data").reference(), "docker.io/library/data:1");
+  fares["status"]["conditions"][1]["status"] = "True";
+  EXPECT_EQ(parse_pod(fares.dump())->unready_since, "");
+}
+
 TEST(Pod, WhatIsOverOrGoingDoesNotCount) {
   for (const char* phase : {"Succeeded", "Failed"}) {
     json over = pod();

@@ -98,5 +98,63 @@ TEST(Rollout, StateIsReadOffTheStatus) {
   }
 }
 
+json custom(json status) {
+  return {{"metadata", {{"generation", 3}}},
+          {"spec", {{"replicas", 2}}},
+          {"status", std::move(status)}};
+}
+
+json ready(const char* status) {
+  return {{"observedGeneration", 3}, {"conditions", {{{"type", "Ready"}, {"status", status}}}}};
+}
+
+TEST(Rollout, ACustomKindIsReadByWhatSuchKindsShare) {
+  const Kind kind = make_custom_kind("argoproj.io/v1alpha1/Rollout", "", "/spec/template").value();
+  const std::vector<Case> cases = {
+      {"SaysNothing", "", custom(json::object()), RolloutState::kIdle},
+      {"OfNone", "", json{{"spec", {{"replicas", 0}}}, {"status", ready("True")}},
+       RolloutState::kIdle},
+      // Argo Rollouts: the generation is a string, numbers of 0 are left out.
+      {"Healthy", "", custom({{"observedGeneration", "3"}, {"phase", "Healthy"}}),
+       RolloutState::kComplete},
+      {"NotSeen", "", custom({{"observedGeneration", "2"}, {"phase", "Healthy"}}),
+       RolloutState::kProgressing},
+      {"HashOfOldVersions", "", custom({{"observedGeneration", "5d4f"}, {"phase", "Healthy"}}),
+       RolloutState::kComplete},
+      {"Progressing", "",
+       custom({{"observedGeneration", "3"}, {"replicas", 2}, {"phase", "Progressing"}}),
+       RolloutState::kProgressing},
+      {"PausedInItsCanary", "", custom({{"observedGeneration", "3"}, {"phase", "Paused"}}),
+       RolloutState::kProgressing},
+      {"Degraded", "", custom({{"observedGeneration", "3"}, {"phase", "Degraded"}}),
+       RolloutState::kFailed},
+      // OpenKruise CloneSet
+      {"CloneSetDone", "",
+       custom({{"observedGeneration", 3},
+               {"replicas", 2},
+               {"updatedReplicas", 2},
+               {"availableReplicas", 2}}),
+       RolloutState::kComplete},
+      {"CloneSetUpdating", "",
+       custom({{"observedGeneration", 3},
+               {"replicas", 2},
+               {"updatedReplicas", 0},
+               {"availableReplicas", 2}}),
+       RolloutState::kProgressing},
+      // A kind that counts its pods, but not the new ones.
+      {"ReplicasAlone", "", custom({{"replicas", 2}, {"readyReplicas", 2}}), RolloutState::kIdle},
+      // Knative Service
+      {"Ready", "", custom(ready("True")), RolloutState::kComplete},
+      {"NotReadyYet", "", custom(ready("Unknown")), RolloutState::kProgressing},
+      {"NotReady", "", custom(ready("False")), RolloutState::kFailed},
+      {"AnotherPhase", "", custom({{"phase", "Succeeded"}}), RolloutState::kIdle},
+  };
+  for (const Case& test : cases) {
+    const auto object = parse_object(test.object.dump(), kind);
+    ASSERT_TRUE(object) << test.name << ": " << object.error().message;
+    EXPECT_EQ(rollout_state(*object), test.state) << test.name;
+  }
+}
+
 }  // namespace
 }  // namespace tidemark::workload
