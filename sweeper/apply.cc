@@ -74,8 +74,9 @@ class Roll {
     const auto object = workload::parse_object(*text, *plan_.kind);
     if (!object) return failed(object.error());
     if (sent_ && carries(object->pod_template, plan_)) return outcome(Kind::kRolled);
-    const auto tracked = track_unless_skipped(*object, namespaces_, defaults_);
+    auto tracked = track_unless_skipped(*object, namespaces_, defaults_);
     if (!tracked) return outcome(Kind::kNotNeeded);
+    keep_judgement(*tracked);
     const WallTime now = clock_.wall_now();
     plan_ = plan_workload(*tracked, answers_, now);
     if (!plan_.rolls()) return outcome(Kind::kNotNeeded);
@@ -88,6 +89,16 @@ class Roll {
   }
 
  private:
+  // The pods said that its rollout failed (judge.h), which the object itself may not.
+  void keep_judgement(Workload& workload) const {
+    if (plan_.rollout != workload::RolloutState::kFailed || !workload.rolled_last ||
+        workload.rollout != workload::RolloutState::kProgressing) {
+      return;
+    }
+    workload.rollout = plan_.rollout;
+    workload.failure = plan_.failure;
+  }
+
   std::optional<RollOutcome> send(const std::string& patch) {
     const auto stored =
         api_.patch(path_, patch, {.field_manager = std::string(workload::kStampWriter)},

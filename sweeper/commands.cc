@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/shutdown.h"
 #include "sweeper/guarded_patch.h"
+#include "sweeper/pods.h"
+#include "sweeper/running.h"
 #include "workload/annotations.h"
 #include "workload/object.h"
 #include "workload/records.h"
@@ -53,15 +57,65 @@ void adopt_target(const SweepContext& context, AdoptOptions options, const Answe
   }
 }
 
+// Whose stamp its pods may run in the form of a platform's manifest: asked only where they run
+// something else, and the tag still leads there.
+PlatformsBySlot platforms_of(const SweepContext& context, const Workload& target,
+                             const std::vector<RunningSlot>& running, const Answers& answers,
+                             PullCredentials& credentials, const std::stop_token& stop) {
+  PlatformsBySlot platforms;
+  for (const TrackedSlot& slot : target.slots) {
+    if (!slot.stamp || !slot.reference) continue;
+    const auto runs = std::ranges::find(running, slot.id, &RunningSlot::slot);
+    const auto* answer = answers.find(*slot.reference, target.pull_source());
+    if (runs == running.end() || answer == nullptr || !answer->has_value() ||
+        answer->value() != slot.stamp->digest() ||
+        std::ranges::all_of(
+            runs->pods, [&](const auto& entry) { return entry.first == slot.stamp->digest(); })) {
+      continue;
+    }
+    const auto resolution = context.resolver.resolve(
+        {.reference = *slot.reference,
+         .credentials = credentials.of(target).keyring.lookup(*slot.reference),
+         .with_platforms = true},
+        Deadline::after(CheckOptions{}.one), stop);
+    if (resolution) platforms[slot.id] = resolution->platforms;
+  }
+  return platforms;
+}
+
+// What its pods run; the skews are added to the problems of `target`.
+std::vector<RunningSlot> read_running(const SweepContext& context, Workload& target,
+                                      const Answers& answers, PullCredentials& credentials,
+                                      const std::stop_token& stop) {
+  // Whose the pods of a custom kind are, nobody knows.
+  if (target.kind->custom) return {};
+  const auto pods = pods_of(context.api, *target.kind, target.ns, target.name,
+                            Deadline::after(kListDeadline), stop);
+  if (!pods) {
+    target.problems.push_back("what runs is not known: " + pods.error().message);
+    return {};
+  }
+  auto running = running_slots(target, *pods);
+  const auto platforms = platforms_of(context, target, running, answers, credentials, stop);
+  std::ranges::move(skews(target, *pods, platforms), std::back_inserter(target.problems));
+  return running;
+}
+
+struct Explanation {
+  WorkloadPlan plan;
+  std::vector<RunningSlot> running;
+};
+
 // As a sweep plans it: among all others, whose rollouts its budgets and waves are counted over.
-WorkloadPlan plan_among_all(const SweepContext& context, const Options& options, Workload target,
-                            const std::stop_token& stop) {
+Explanation explain_among_all(const SweepContext& context, const Options& options, Workload target,
+                              const std::stop_token& stop) {
   const SweepOptions wanted = sweep_options(options);
   const WallTime now = context.clock.wall_now();
   auto all = collect(context.api, wanted.kinds, configured_selection(options.config.sweeper),
                      wanted.defaults, stop);
   std::vector<Workload> asked{target};
   if (all) {
+    judge(all->workloads, context.api, wanted.judge, now, all->problems, stop);
     std::ranges::copy_if(all->workloads, std::back_inserter(asked), [&](const Workload& other) {
       return other.uid != target.uid && shares_reference(other, target);
     });
@@ -69,13 +123,20 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
   PullCredentials credentials = pull_credentials(context, wanted);
   const CheckResult checked = check(asked, context.resolver, credentials, wanted.check, stop);
   adopt_target(context, wanted.adopt, checked.answers, credentials, target, stop);
+  auto running = read_running(context, target, checked.answers, credentials, stop);
   if (all) {
     const auto same = std::ranges::find(all->workloads, target.uid, &Workload::uid);
-    if (same != all->workloads.end()) *same = target;
+    if (same != all->workloads.end()) {
+      target.rollout = same->rollout;
+      target.failure = same->failure;
+      *same = target;
+    }
     auto plans = plan(all->workloads, checked.answers, now);
     pace(plans, wanted.pace, now);
     const auto found = std::ranges::find(plans, target.uid, &WorkloadPlan::uid);
-    if (found != plans.end() && all->listed_everything) return std::move(*found);
+    if (found != plans.end() && all->listed_everything) {
+      return {.plan = std::move(*found), .running = std::move(running)};
+    }
   }
   WorkloadPlan alone = plan_workload(target, checked.answers, now);
   if (all && all->listed_everything) {
@@ -86,7 +147,7 @@ WorkloadPlan plan_among_all(const SweepContext& context, const Options& options,
         "pacing is not considered: " +
         (all ? std::string("it could not be read among all others") : all.error().message));
   }
-  return alone;
+  return {.plan = std::move(alone), .running = std::move(running)};
 }
 
 std::string name_of(const Target& target) {
@@ -120,6 +181,7 @@ SweepOptions sweep_options(const Options& options) {
           .read_secrets = options.config.read_secrets,
           .check = {.concurrency = options.config.sweeper.check_concurrency,
                     .adopt = options.config.sweeper.adopt},
+          .judge = {},
           .adopt = {.enabled = options.config.sweeper.adopt},
           .pace = {.max_rollouts = options.config.sweeper.max_rollouts,
                    .max_rollouts_per_namespace = options.config.sweeper.max_rollouts_per_namespace,
@@ -137,6 +199,34 @@ int once(const SweepContext& context, const Options& options, Streams streams,
   const bool told = (options.exit_code == ExitCode::kFailed && report->failed()) ||
                     (options.exit_code == ExitCode::kMovedOrFailed && report->moved_or_failed());
   return told ? kExitMovedOrFailed : kExitOk;
+}
+
+int status(const SweepContext& context, const Options& options, Streams streams,
+           std::stop_token stop) {
+  std::map<std::string, StatusRow> before;
+  bool first = true;
+  do {
+    auto now = read_status(context, sweep_options(options), stop);
+    if (!now && (first || !options.watch)) return complain(streams.err, now.error());
+    if (!now) {
+      if (!stop.stop_requested()) (void)complain(streams.err, now.error());
+      continue;
+    }
+    std::vector<bool> changed;
+    std::map<std::string, StatusRow> seen;
+    for (const StatusRow& row : now->rows) {
+      const std::string key = row.ns + " " + row.workload + " " + row.slot;
+      const auto known = before.find(key);
+      changed.push_back(known == before.end() || known->second != row);
+      seen.emplace(key, row);
+    }
+    streams.out << print_status(*now, options.format, context.clock.wall_now(), options.terminal,
+                                first ? nullptr : &changed)
+                << std::flush;
+    before = std::move(seen);
+    first = false;
+  } while (options.watch && streams.out && sleep_for(options.config.sweeper.interval, stop));
+  return kExitOk;
 }
 
 int explain(const SweepContext& context, const Options& options, Streams streams,
@@ -166,8 +256,8 @@ int explain(const SweepContext& context, const Options& options, Streams streams
     streams.out << target.ns << " " << target.name << " is being deleted\n";
     return kExitOk;
   }
-  streams.out << print_explanation(plan_among_all(context, under_orders, *tracked, stop),
-                                   options.format);
+  const Explanation told = explain_among_all(context, under_orders, *tracked, stop);
+  streams.out << print_explanation(told.plan, told.running, options.format);
   return kExitOk;
 }
 

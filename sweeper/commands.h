@@ -1,4 +1,4 @@
-// once, explain, history, hold and resume: what people and CronJobs call.
+// once, status, explain, history, hold and resume: what people and CronJobs call.
 //
 // Purpose: each command as a function over the interfaces that a sweep works with, printing to a
 // stream and giving the exit code. Thread-safety: one thread.
@@ -22,6 +22,10 @@ SweepOptions sweep_options(const Options& options);
 
 int once(const SweepContext& context, const Options& options, Streams streams,
          std::stop_token stop = {});
+// With --watch: until stopped, the rows that changed. One question a registry for each reference
+// and round.
+int status(const SweepContext& context, const Options& options, Streams streams,
+           std::stop_token stop = {});
 int explain(const SweepContext& context, const Options& options, Streams streams,
             std::stop_token stop = {});
 int history(const SweepContext& context, const Options& options, Streams streams,

@@ -35,6 +35,7 @@ struct Flags {
   std::string output = "table";
   std::string target;
   bool dry_run = false;
+  bool watch = false;
   std::string exit_code;
   bool leader_elect = false;
   bool no_leader_elect = false;
@@ -57,6 +58,9 @@ void add_selection(CLI::App& command, Flags& flags) {
       ->delimiter(',');
   command.add_option("-l,--selector", flags.label_selector, "only workloads with these labels");
   command.add_option("--field-selector", flags.field_selector, "only workloads with these fields");
+}
+
+void add_dry_run(CLI::App& command, Flags& flags) {
   command.add_flag("--dry-run", flags.dry_run, "plan only, write nothing");
 }
 
@@ -84,6 +88,7 @@ void add_output(CLI::App& command, Flags& flags) {
 struct Commands {
   CLI::App* run = nullptr;
   CLI::App* once = nullptr;
+  CLI::App* status = nullptr;
   CLI::App* explain = nullptr;
   CLI::App* history = nullptr;
   CLI::App* hold = nullptr;
@@ -106,6 +111,7 @@ Commands declare(CLI::App& app, Flags& flags) {
   Commands commands;
   commands.run = app.add_subcommand("run", "sweep at an interval until stopped");
   add_selection(*commands.run, flags);
+  add_dry_run(*commands.run, flags);
   commands.run->add_option("--interval", flags.interval, "time between sweeps, such as 60s");
   commands.run
       ->add_option("--schedule", flags.schedule,
@@ -122,10 +128,21 @@ Commands declare(CLI::App& app, Flags& flags) {
 
   commands.once = app.add_subcommand("once", "sweep once and print what was done");
   add_selection(*commands.once, flags);
+  add_dry_run(*commands.once, flags);
   add_output(*commands.once, flags);
   commands.once->add_flag("--exit-code", flags.exit_code,
                           "exit with 1 where something moved or failed; --exit-code=failed: where "
                           "something failed");
+
+  commands.status = app.add_subcommand(
+      "status", "show every tag with its stamp, the registry's digest and what runs");
+  add_selection(*commands.status, flags);
+  add_output(*commands.status, flags);
+  auto* watch =
+      commands.status->add_flag("-w,--watch", flags.watch, "go on, and show what changes");
+  commands.status
+      ->add_option("--interval", flags.interval, "of --watch: time between looks, such as 60s")
+      ->needs(watch);
 
   commands.explain =
       app.add_subcommand("explain", "tell what a sweep would do with one workload, and why");
@@ -203,8 +220,9 @@ Status select(const Flags& flags, Options& out) {
   if (!flags.field_selector.empty()) selection.field_selector = flags.field_selector;
   if (flags.all_namespaces) selection.namespaces.clear();
   if (!flags.namespaces.empty()) selection.namespaces = flags.namespaces;
-  out.own_namespace_only = out.command == Command::kOnce && selection.namespaces.empty() &&
-                           !flags.all_namespaces && flags.excluded.empty();
+  const bool by_hand = out.command == Command::kOnce || out.command == Command::kStatus;
+  out.own_namespace_only =
+      by_hand && selection.namespaces.empty() && !flags.all_namespaces && flags.excluded.empty();
   return {};
 }
 
@@ -288,6 +306,8 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   if (!format) return fail(within("--output", format.error()));
   out.format = *format;
   out.dry_run = flags.dry_run;
+  out.watch = flags.watch;
+  out.terminal = terminal_of_stdout(environment);
   const auto exit_code = parse_exit_code(flags.exit_code);
   if (!exit_code) return fail(exit_code.error());
   out.exit_code = *exit_code;
@@ -361,6 +381,7 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
   }
   Options options;
   if (commands.once->parsed()) options.command = Command::kOnce;
+  if (commands.status->parsed()) options.command = Command::kStatus;
   if (commands.explain->parsed()) options.command = Command::kExplain;
   if (commands.history->parsed()) options.command = Command::kHistory;
   if (commands.hold->parsed()) options.command = Command::kHold;

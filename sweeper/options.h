@@ -15,10 +15,11 @@
 #include "sweeper/collect.h"
 #include "sweeper/hold.h"
 #include "sweeper/output.h"
+#include "sweeper/terminal.h"
 
 namespace tidemark::sweeper {
 
-enum class Command { kRun, kOnce, kExplain, kHistory, kHold, kResume };
+enum class Command { kRun, kOnce, kStatus, kExplain, kHistory, kHold, kResume };
 
 // KIND/NAME of explain, history, hold and resume; the whole cluster's is Tidemark's own namespace.
 struct Target {
@@ -41,6 +42,8 @@ struct Options {
   bool dry_run = false;
   ExitCode exit_code = ExitCode::kNone;
   Format format = Format::kTable;
+  Terminal terminal;   // of a table
+  bool watch = false;  // status
   Target target;
   HoldRequest hold;           // resume: its slots
   bool leader_elect = false;  // run

@@ -3,9 +3,13 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
+
+#include "base/text.h"
 
 namespace tidemark::sweeper {
 namespace {
@@ -21,7 +25,35 @@ std::string printable(std::string text) {
   return text;
 }
 
-std::string table(std::vector<Row> rows) {
+// At most `width` bytes, never within a UTF-8 sequence.
+std::string cut_to(std::string line, std::size_t width) {
+  if (line.size() <= width) return line;
+  std::size_t end = width;
+  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;
+  line.resize(end);
+  return line;
+}
+
+// Narrow terminals: leaves columns out, in this order, until all but the last, which is cut, fit.
+void leave_out(std::vector<Row>& rows, const std::vector<std::string>& order, std::size_t width) {
+  constexpr std::size_t kLastColumn = 16;
+  for (const std::string& name : order) {
+    std::vector<std::size_t> widths(rows.front().size(), 0);
+    for (const Row& row : rows) {
+      for (std::size_t i = 0; i < row.size(); ++i)
+        widths[i] = std::max(widths[i], row[i].size() + 3);
+    }
+    std::size_t needed = kLastColumn;
+    for (std::size_t i = 0; i + 1 < widths.size(); ++i) needed += widths[i];
+    if (needed <= width) return;
+    const auto column = std::ranges::find(rows.front(), name) - rows.front().begin();
+    for (Row& row : rows) row.erase(row.begin() + column);
+  }
+}
+
+// `shown`: for each row whether it is; all of them count for the widths.
+std::string table(std::vector<Row> rows, std::size_t max_width = 0,
+                  const std::vector<bool>* shown = nullptr) {
   for (Row& row : rows) {
     for (std::string& cell : row) cell = printable(std::move(cell));
   }
@@ -31,13 +63,18 @@ std::string table(std::vector<Row> rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
   std::string out;
-  for (const Row& row : rows) {
+  for (std::size_t number = 0; number < rows.size(); ++number) {
+    if (shown != nullptr && !(*shown)[number]) continue;
+    const Row& row = rows[number];
+    std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      out += row[i];
-      // As kubectl does it: three spaces between columns, none at the end.
-      if (i + 1 < row.size()) out.append(widths[i] - row[i].size() + 3, ' ');
+      line += row[i];
+      // As kubectl does it: three spaces between columns.
+      if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 3, ' ');
     }
-    out += '\n';
+    if (max_width > 0) line = cut_to(std::move(line), max_width);
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
   }
   return out;
 }
@@ -107,6 +144,27 @@ Json to_json(const WorkloadPlan& plan) {
   return out;
 }
 
+Json to_json(const RunningSlot& running) {
+  Json out = Json::array();
+  for (const auto& [digest, pods] : running.pods) {
+    out.push_back({{"digest", digest.str()}, {"pods", pods}});
+  }
+  if (running.without > 0) out.push_back({{"pods", running.without}});
+  return out;
+}
+
+std::string running_text(const RunningSlot& running) {
+  const auto pods = [](std::size_t count) {
+    return " (" + std::to_string(count) + (count == 1 ? " pod)" : " pods)");
+  };
+  std::string text;
+  for (const auto& [digest, count] : running.pods) {
+    append_part(text, ", ", digest.str() + pods(count));
+  }
+  if (running.without > 0) append_part(text, ", ", "not started" + pods(running.without));
+  return text;
+}
+
 using OutcomeByWorkload = std::map<std::pair<std::string, std::string>, const RollOutcome*>;
 
 OutcomeByWorkload by_workload(const std::vector<RollOutcome>& rolls) {
@@ -160,6 +218,88 @@ Json report_json(const SweepReport& report) {
   return out;
 }
 
+std::string short_or_dash(const std::optional<image::Digest>& digest) {
+  return digest ? std::string(digest->short_hex()) : "-";
+}
+
+// "3f1c9a7e2b40", or "3f1c9a7e2b40:2,9b2e01c4d5f6:1" where its pods differ.
+std::string running_cell(const RunningSlot& running) {
+  if (running.pods.empty()) return "-";
+  if (running.pods.size() == 1) return std::string(running.pods.begin()->first.short_hex());
+  std::string text;
+  for (const auto& [digest, pods] : running.pods) {
+    append_part(text, ",", std::string(digest.short_hex()) + ":" + std::to_string(pods));
+  }
+  return text;
+}
+
+// As kubectl writes an AGE: "45s", "12m", "5h", "3d".
+std::string age_of(const std::string& since, WallTime now) {
+  const auto time = parse_rfc3339(since);
+  if (!time) return "-";
+  const auto seconds = std::max<std::int64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(now - *time).count(), 0);
+  if (seconds < 120) return std::to_string(seconds) + "s";
+  if (seconds < 2 * 3600) return std::to_string(seconds / 60) + "m";
+  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + "h";
+  return std::to_string(seconds / 86400) + "d";
+}
+
+Json status_json(const ClusterStatus& status, const std::vector<bool>* shown) {
+  Json out{{"slots", Json::array()}, {"problems", Json::array()}};
+  for (std::size_t i = 0; i < status.rows.size(); ++i) {
+    if (shown != nullptr && !(*shown)[i]) continue;
+    const StatusRow& row = status.rows[i];
+    Json entry{{"namespace", row.ns},
+               {"workload", row.workload},
+               {"slot", row.slot},
+               {"image", row.image},
+               {"state", to_string(row.verdict)}};
+    if (!row.reason.empty()) entry["reason"] = row.reason;
+    if (row.stamped) entry["stamp"] = row.stamped->str();
+    if (row.registry) entry["digest"] = row.registry->str();
+    entry["running"] = to_json(row.running);
+    if (!row.since.empty()) entry["since"] = row.since;
+    out["slots"].push_back(std::move(entry));
+  }
+  for (const CollectProblem& problem : status.problems) {
+    out["problems"].push_back(
+        {{"namespace", problem.ns}, {"what", problem.what}, {"error", problem.error.message}});
+  }
+  return out;
+}
+
+// Green: nothing to do; red: somebody has to look; yellow: moved, and not rolled for now.
+const char* colour_of(const StatusRow& row) {
+  switch (row.verdict) {
+    case Verdict::kUpToDate:
+      return row.reason.empty() ? "\x1b[32m" : "\x1b[31m";
+    case Verdict::kUndo:
+    case Verdict::kUnresolved:
+    case Verdict::kUnreadable:
+      return "\x1b[31m";
+    default:
+      return is_moved(row.verdict) ? "\x1b[33m" : "";
+  }
+}
+
+// Whole lines: what a cell needs of width stays what it is.
+std::string coloured(std::string_view text, const ClusterStatus& status,
+                     const std::vector<bool>& printed) {
+  std::string out;
+  for (std::size_t line = 0; line < printed.size(); ++line) {
+    if (!printed[line]) continue;
+    const std::size_t end = text.find('\n');
+    const char* colour = line == 0 ? "" : colour_of(status.rows[line - 1]);
+    out += colour;
+    out += text.substr(0, end);
+    if (*colour != '\0') out += "\x1b[0m";
+    out += "\n";
+    text.remove_prefix(end + 1);
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Format> parse_format(std::string_view name) {
@@ -174,8 +314,17 @@ std::string print_report(const SweepReport& report, Format format) {
   return format == Format::kTable ? report_table(report) : serialise(report_json(report), format);
 }
 
-std::string print_explanation(const WorkloadPlan& plan, Format format) {
-  if (format != Format::kTable) return serialise(to_json(plan), format);
+std::string print_explanation(const WorkloadPlan& plan, const std::vector<RunningSlot>& running,
+                              Format format) {
+  if (format != Format::kTable) {
+    Json out = to_json(plan);
+    for (Json& slot : out["slots"]) {
+      const auto of_slot =
+          std::ranges::find(running, slot["slot"].get<std::string>(), &RunningSlot::slot);
+      if (of_slot != running.end()) slot["running"] = to_json(*of_slot);
+    }
+    return serialise(out, format);
+  }
   std::string out = plan.ns + " " + plan.label + "\n";
   for (const std::string& problem : plan.problems)
     out += "  problem:  " + printable(problem) + "\n";
@@ -183,9 +332,38 @@ std::string print_explanation(const WorkloadPlan& plan, Format format) {
     out += "  " + slot.slot + ": " + printable(slot.image) + "\n";
     out += "    stamp:    " + (slot.from ? slot.from->digest().str() : "none") + "\n";
     out += "    registry: " + (slot.to ? slot.to->str() : "not known") + "\n";
+    const auto of_slot = std::ranges::find(running, slot.slot, &RunningSlot::slot);
+    if (of_slot != running.end()) out += "    running:  " + running_text(*of_slot) + "\n";
     out += "    verdict:  " + std::string(to_string(slot.verdict)) +
            (slot.reason.empty() ? "" : " (" + printable(slot.reason) + ")") + "\n";
     if (!slot.to_image.empty()) out += "    image:    would become " + slot.to_image + "\n";
+  }
+  return out;
+}
+
+std::string print_status(const ClusterStatus& status, Format format, WallTime now,
+                         const Terminal& terminal, const std::vector<bool>* shown) {
+  if (format != Format::kTable) return serialise(status_json(status, shown), format);
+  std::vector<Row> rows;
+  std::vector<bool> printed{shown == nullptr};
+  rows.push_back({"NAMESPACE", "WORKLOAD", "SLOT", "IMAGE", "STAMPED", "REGISTRY", "RUNNING",
+                  "STATE", "SINCE", "REASON"});
+  for (const StatusRow& row : status.rows) {
+    printed.push_back(shown == nullptr || (*shown)[printed.size() - 1]);
+    rows.push_back({row.ns, row.workload, row.slot, row.image, short_or_dash(row.stamped),
+                    short_or_dash(row.registry), running_cell(row.running),
+                    row.verdict == Verdict::kUpToDate ? "ok" : std::string(to_string(row.verdict)),
+                    age_of(row.since, now), row.reason});
+  }
+  if (terminal.width > 0) {
+    leave_out(rows, {"RUNNING", "STAMPED", "REGISTRY", "IMAGE", "SINCE"}, terminal.width);
+  }
+  std::string out = table(std::move(rows), terminal.width, &printed);
+  if (terminal.colours) out = coloured(out, status, printed);
+  if (shown != nullptr) return out;
+  for (const CollectProblem& problem : status.problems) {
+    out += "cannot be read: " + (problem.ns.empty() ? "" : problem.ns + " ") + problem.what + ": " +
+           printable(problem.error.message) + "\n";
   }
   return out;
 }

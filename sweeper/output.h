@@ -10,7 +10,10 @@
 
 #include "base/result.h"
 #include "sweeper/plan.h"
+#include "sweeper/running.h"
+#include "sweeper/status.h"
 #include "sweeper/sweep.h"
+#include "sweeper/terminal.h"
 #include "workload/records.h"
 
 namespace tidemark::sweeper {
@@ -22,8 +25,16 @@ Result<Format> parse_format(std::string_view name);
 // With `rolls`, what became of the plan ("updated to ...", "failed: ...") instead of the intention.
 std::string print_report(const SweepReport& report, Format format);
 
-// explain: every slot of one workload with stamp, registry's digest, verdict and reason.
-std::string print_explanation(const WorkloadPlan& plan, Format format);
+// explain: every slot of one workload with stamp, registry's digest, what its pods run, verdict and
+// reason.
+std::string print_explanation(const WorkloadPlan& plan, const std::vector<RunningSlot>& running,
+                              Format format);
+
+// status: one line a slot. `shown`: for each of its rows whether it is; nullptr: all of them, and
+// what could not be read. Columns are as wide as all rows need; a terminal that is too narrow for
+// them gets fewer, and lines that end at its width.
+std::string print_status(const ClusterStatus& status, Format format, WallTime now,
+                         const Terminal& terminal = {}, const std::vector<bool>* shown = nullptr);
 
 // history: newest first.
 std::string print_history(const std::vector<workload::HistoryEntry>& entries, Format format);

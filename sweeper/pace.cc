@@ -42,13 +42,6 @@ Move move_undone(const SlotPlan& slot) {
   return {slot.from->reference(), slot.from->digest().str()};
 }
 
-bool has_pods(const WorkloadPlan& plan) { return plan.rollout != RolloutState::kIdle; }
-
-// A rollout of ours that has not come to its end.
-bool is_under_way(const WorkloadPlan& plan) {
-  return plan.rolled_last && plan.rollout == RolloutState::kProgressing;
-}
-
 class Pacer {
  public:
   Pacer(const std::vector<WorkloadPlan>& plans, const PaceOptions& options) : options_(options) {
@@ -177,6 +170,12 @@ auto order_of(const WorkloadPlan& plan, const std::string& hour) {
 }
 
 }  // namespace
+
+bool has_pods(const WorkloadPlan& plan) { return plan.rollout != RolloutState::kIdle; }
+
+bool is_under_way(const WorkloadPlan& plan) {
+  return plan.rolled_last && plan.rollout == RolloutState::kProgressing;
+}
 
 void pace(std::vector<WorkloadPlan>& plans, const PaceOptions& options, WallTime now) {
   std::vector<WorkloadPlan*> rolls;

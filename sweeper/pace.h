@@ -28,6 +28,11 @@ struct PaceOptions {
   bool waves = true;
 };
 
+// Its pods are what a roll replaces; a CronJob or one of no replicas has none.
+bool has_pods(const WorkloadPlan& plan);
+// A rollout of ours that has not come to its end: what budgets count.
+bool is_under_way(const WorkloadPlan& plan);
+
 // `plans`: of everything that a sweep sees, which is what budgets and waves are counted over. Rolls
 // that go beyond them become kPaced. `now` only varies, hour by hour, which of them come first.
 void pace(std::vector<WorkloadPlan>& plans, const PaceOptions& options, WallTime now);

@@ -127,7 +127,7 @@ bool undo(const Workload& workload, WorkloadPlan& plan, WallTime now) {
       continue;
     }
     planned.verdict = Verdict::kUndo;
-    planned.reason = "its rollout failed";
+    planned.reason = "its rollout failed: " + workload.failure;
     planned.to = slot.rolled_from->digest();
     planned.to_image = workload::pinned_image(slot.written, *planned.to);
     any = true;
@@ -226,10 +226,14 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
                    .problems = workload.problems,
                    .slots = {},
                    .rollout = workload.rollout,
+                   .failure = workload.failure,
                    .rolled_last = workload.rolled_last,
                    .owns_image = workload.owns_image,
                    .restarted_at = workload.settings.restarted_at,
                    .failure_counts = workload.settings.on_failure != workload::OnFailure::kIgnore};
+  if (workload.rolled_last && !workload.failure.empty()) {
+    out.problems.push_back("its last roll failed: " + workload.failure);
+  }
   const std::string pull_source = workload.pull_source();
   std::string blocked_by;
   for (const TrackedSlot& slot : workload.slots) {
@@ -244,6 +248,7 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
     planned.reason = std::move(ruling.reason);
     planned.from = slot.stamp;
     planned.adopted = slot.adopted;
+    planned.since = slot.since;
     if (answer != nullptr && answer->has_value()) planned.to = answer->value();
     planned.failed =
         ruling.verdict == Verdict::kHeld && planned.to && failed_here(slot, *planned.to);

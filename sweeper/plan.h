@@ -60,6 +60,7 @@ struct SlotPlan {
   bool adopted = false;                 // `from` is the baseline: the template has no stamp
   std::optional<image::Digest> to;      // what the registry serves; kUndo: where it goes back to
   std::string to_image;                 // of a change: the image to write, "" to leave it untouched
+  std::string since = {};               // TrackedSlot::since
   bool failed = false;                  // kHeld, for a rollout to this digest failed here
 
   bool changes() const { return verdict == Verdict::kRoll || verdict == Verdict::kUndo; }
@@ -75,6 +76,7 @@ struct WorkloadPlan {
   std::vector<SlotPlan> slots;
   // As in Workload.
   workload::RolloutState rollout = workload::RolloutState::kIdle;
+  std::string failure = {};
   bool rolled_last = false;
   bool owns_image = false;
   bool restarted_at = false;   // Settings::restarted_at

@@ -159,7 +159,7 @@ int run(int argc, char** argv) {
   const Logger log = Logger::to_stderr(options.config.log_level);
   Parts parts;
   if (auto built = build(parts, options, log); !built) return refuse(built.error(), kExitUsage);
-  const SweepMetrics sweep_metrics(parts.metrics);
+  SweepMetrics sweep_metrics(parts.metrics, options.config.sweeper.max_rollouts);
   kube::EventRecorder events(
       *parts.api, parts.clock,
       {.controller = kEventController,
@@ -177,6 +177,8 @@ int run(int argc, char** argv) {
       return serve_and_sweep(context, options, parts.metrics, shutdown.token());
     case Command::kOnce:
       return once(context, options, streams, shutdown.token());
+    case Command::kStatus:
+      return status(context, options, streams, shutdown.token());
     case Command::kExplain:
       return explain(context, options, streams, shutdown.token());
     case Command::kHistory:

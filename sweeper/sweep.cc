@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <concepts>
 #include <iterator>
-#include <map>
 #include <string>
 #include <utility>
 
@@ -14,12 +13,6 @@ namespace {
 
 // Lines of one kind in one sweep; a registry that is down would else write one for every slot.
 constexpr std::size_t kMaxProblemLines = 20;
-
-const std::vector<double>& sweep_bounds_seconds() {
-  // From an idle small cluster to a sweep that used up all of its time for registries.
-  static const std::vector<double> bounds{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300};
-  return bounds;
-}
 
 void log_release(const Logger& log, const WorkloadPlan& planned, const Status& released) {
   if (released) return;
@@ -137,8 +130,11 @@ bool any_slot(const std::vector<WorkloadPlan>& plans, Predicate holds) {
   });
 }
 
-SweepReport begin_report(Collection& collected) {
+SweepReport begin_report(const SweepContext& context, const SweepOptions& options,
+                         Collection& collected, const std::stop_token& stop) {
   SweepReport report;
+  judge(collected.workloads, context.api, options.judge, context.clock.wall_now(),
+        collected.problems, stop);
   report.problems = std::move(collected.problems);
   report.read_everything = collected.listed_everything;
   return report;
@@ -205,49 +201,6 @@ bool SweepReport::failed() const {
   return references_failed > 0 || !problems.empty() || count(rolls, RollOutcome::Kind::kFailed) > 0;
 }
 
-SweepMetrics::SweepMetrics(Metrics& metrics)
-    : sweeps_(metrics.counter("tidemark_sweeps_total", "Sweeps by outcome")),
-      duration_(metrics.histogram("tidemark_sweep_duration_seconds", "Duration of whole sweeps",
-                                  sweep_bounds_seconds())),
-      workloads_(metrics.gauge("tidemark_sweep_workloads", "Workloads seen by the last sweep")),
-      references_(metrics.gauge("tidemark_sweep_references",
-                                "Unique references of the last sweep by outcome")),
-      slots_(metrics.gauge("tidemark_sweep_slots", "Slots of the last sweep by verdict")),
-      rolls_(metrics.counter("tidemark_rolls_total", "Rolls by outcome")),
-      last_success_(metrics.gauge("tidemark_sweep_last_success_timestamp_seconds",
-                                  "When a sweep last ended without an error")) {}
-
-void SweepMetrics::record(const SweepReport& report, WallTime now) const {
-  sweeps_.with({{"outcome", report.read_everything ? "ok" : "incomplete"}}).add();
-  duration_.with().observe(std::chrono::duration<double>(report.took).count());
-  workloads_.with().set(static_cast<double>(report.plans.size()));
-  references_.with({{"outcome", "failed"}}).set(static_cast<double>(report.references_failed));
-  references_.with({{"outcome", "answered"}})
-      .set(static_cast<double>(report.references_asked - report.references_failed));
-  std::map<Verdict, std::size_t> verdicts;
-  for (int verdict = 0; verdict <= static_cast<int>(Verdict::kOff); ++verdict) {
-    verdicts[static_cast<Verdict>(verdict)] = 0;
-  }
-  for (const WorkloadPlan& planned : report.plans) {
-    for (const SlotPlan& slot : planned.slots) ++verdicts[slot.verdict];
-  }
-  for (const auto& [verdict, slots] : verdicts) {
-    slots_.with({{"verdict", std::string(to_string(verdict))}}).set(static_cast<double>(slots));
-  }
-  record_rolls(report);
-  if (!report.read_everything) return;
-  last_success_.with().set(static_cast<double>(
-      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count()));
-}
-
-void SweepMetrics::record_rolls(const SweepReport& report) const {
-  for (const RollOutcome& outcome : report.rolls) {
-    rolls_.with({{"outcome", std::string(to_string(outcome.kind))}}).add();
-  }
-}
-
-void SweepMetrics::record_failure() const { sweeps_.with({{"outcome", "failed"}}).add(); }
-
 bool SweepReport::paced() const {
   return any_slot(plans, [](Verdict verdict) { return verdict == Verdict::kPaced; });
 }
@@ -272,7 +225,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
     context.metrics.record_failure();
     return fail(collected.error());
   }
-  SweepReport report = begin_report(*collected);
+  SweepReport report = begin_report(context, options, *collected, stop);
   PullCredentials of_this_sweep = pull_credentials(context, options);
   PullCredentials& credentials =
       context.credentials != nullptr ? *context.credentials : of_this_sweep;
@@ -294,10 +247,10 @@ Result<SweepReport> continue_sweep(const SweepContext& context, const SweepOptio
                                    const Source& source, Answers answers, std::stop_token stop) {
   auto collected = collect_under_orders(context, options, source, stop);
   if (!collected) return fail(collected.error());
-  SweepReport report = begin_report(*collected);
+  SweepReport report = begin_report(context, options, *collected, stop);
   report.answers = std::move(answers);
   plan_and_apply(context, options, *collected, report, stop);
-  context.metrics.record_rolls(report);
+  context.metrics.record_rolls(report, context.clock.wall_now());
   for (const RollOutcome& outcome : report.rolls) log_outcome(context.log, outcome);
   return report;
 }

@@ -1,10 +1,10 @@
 // sweep: one pass over the cluster, as one function of named stages.
 //
-// Purpose: collect -> check -> adopt -> plan -> pace -> apply -> tell. Everything that a sweep
-// knows is in the objects themselves; between two sweeps nothing is remembered but metrics and, for
-// minutes, pull credentials (credentials.h). Thread-safety: one sweep at a time per SweepMetrics;
-// callers (run, once) see to it. Errors: a Result error where the pass could not be made at all;
-// all else is in the report.
+// Purpose: collect -> judge -> check -> adopt -> plan -> pace -> apply -> tell. Everything that a
+// sweep knows is in the objects themselves; between two sweeps nothing is remembered but metrics
+// and, for minutes, pull credentials (credentials.h). Thread-safety: one sweep at a time per
+// SweepMetrics; callers (run, once) see to it. Errors: a Result error where the pass could not be
+// made at all; all else is in the report.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "base/result.h"
 #include "kube/api.h"
 #include "kube/events.h"
@@ -26,8 +25,10 @@
 #include "sweeper/check.h"
 #include "sweeper/collect.h"
 #include "sweeper/credentials.h"
+#include "sweeper/judge.h"
 #include "sweeper/pace.h"
 #include "sweeper/plan.h"
+#include "sweeper/sweep_metrics.h"
 #include "workload/kind.h"
 #include "workload/settings.h"
 
@@ -40,6 +41,7 @@ struct SweepOptions {
   workload::KindTable kinds;
   bool read_secrets = true;  // false: nobody's pull secrets are read
   CheckOptions check;
+  JudgeOptions judge;
   AdoptOptions adopt;
   PaceOptions pace;
   ApplyOptions apply;
@@ -66,29 +68,12 @@ struct SweepReport {
   bool paced() const;  // some rolls wait for others
 };
 
-class SweepMetrics {
- public:
-  explicit SweepMetrics(Metrics& metrics);
-  void record(const SweepReport& report, WallTime now) const;
-  void record_rolls(const SweepReport& report) const;  // of a sweep that was continued
-  void record_failure() const;
-
- private:
-  CounterFamily sweeps_;
-  HistogramFamily duration_;
-  GaugeFamily workloads_;
-  GaugeFamily references_;
-  GaugeFamily slots_;
-  CounterFamily rolls_;
-  GaugeFamily last_success_;
-};
-
 // What a sweep works with. Ownership: the caller's; all must outlive the sweep.
 struct SweepContext {
   kube::Api& api;
   registry::Resolver& resolver;
   const Clock& clock;
-  const SweepMetrics& metrics;
+  SweepMetrics& metrics;
   Logger log;
   kube::EventSink* events = nullptr;       // nullptr: nobody is told
   PullCredentials* credentials = nullptr;  // nullptr: of one sweep alone

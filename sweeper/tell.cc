@@ -36,7 +36,8 @@ bool goes_back(const WorkloadPlan& plan) {
 void tell_roll(const RollOutcome& outcome, std::vector<kube::EventNote>& notes) {
   if (outcome.kind == RollOutcome::Kind::kRolled && goes_back(outcome.plan)) {
     notes.push_back(
-        note_of(outcome.plan, "RolledBack", rolled_slots(outcome.plan) + ": its rollout failed"));
+        note_of(outcome.plan, "RolledBack",
+                rolled_slots(outcome.plan) + ": its rollout failed: " + outcome.plan.failure));
     notes.back().warning = true;
   } else if (outcome.kind == RollOutcome::Kind::kRolled) {
     notes.push_back(note_of(outcome.plan, "Rolled", rolled_slots(outcome.plan)));
@@ -47,6 +48,18 @@ void tell_roll(const RollOutcome& outcome, std::vector<kube::EventNote>& notes) 
                 rolled_slots(outcome.plan) + ", not rolled: " + outcome.error->message));
     notes.back().warning = true;
   }
+}
+
+// A roll of ours that will not come to its end, once for each digest that it led to.
+void tell_failure(const WorkloadPlan& plan, std::vector<kube::EventNote>& notes) {
+  if (!plan.rolled_last || plan.failure.empty() || goes_back(plan)) return;
+  std::string decision;
+  for (const SlotPlan& slot : plan.slots) {
+    if (slot.from) append_part(decision, ",", slot.from->digest().str());
+  }
+  notes.push_back(note_of(plan, "RolloutFailed", "its last roll failed: " + plan.failure));
+  notes.back().warning = true;
+  notes.back().decision = plan.uid + " " + decision;
 }
 
 void tell_moved(const WorkloadPlan& plan, std::vector<kube::EventNote>& notes) {
@@ -74,7 +87,10 @@ void tell_moved(const WorkloadPlan& plan, std::vector<kube::EventNote>& notes) {
 std::vector<kube::EventNote> notes_of(const SweepReport& report) {
   std::vector<kube::EventNote> notes;
   for (const RollOutcome& outcome : report.rolls) tell_roll(outcome, notes);
-  for (const WorkloadPlan& plan : report.plans) tell_moved(plan, notes);
+  for (const WorkloadPlan& plan : report.plans) {
+    tell_failure(plan, notes);
+    tell_moved(plan, notes);
+  }
   return notes;
 }
 

@@ -56,16 +56,14 @@ void read_image(TrackedSlot& tracked, const workload::Slot& slot, const std::opt
   }
 }
 
-// The digest to which the newest history entry of this slot and reference led.
-std::optional<image::Digest> newest_target(const std::vector<workload::HistoryEntry>& history,
-                                           const TrackedSlot& slot) {
-  for (const workload::HistoryEntry& entry : history) {
-    if (entry.slot != slot.id) continue;
-    const auto to = Stamp::parse(entry.to);
-    if (!to || !slot.reference || !to->is_for(*slot.reference)) return std::nullopt;
-    return to->digest();
-  }
-  return std::nullopt;
+// The newest history entry of this slot: when it was, and the digest to which it led, if that is of
+// this reference.
+void read_newest_entry(TrackedSlot& slot, const std::vector<workload::HistoryEntry>& history) {
+  const auto newest = std::ranges::find(history, slot.id, &workload::HistoryEntry::slot);
+  if (newest == history.end()) return;
+  slot.since = newest->time;
+  const auto to = Stamp::parse(newest->to);
+  if (to && slot.reference && to->is_for(*slot.reference)) slot.last_recorded = to->digest();
 }
 
 // Where the last roll found this slot, if that roll is what made its stamp.
@@ -144,6 +142,10 @@ Workload track(const workload::Object& object) {
       workload::parse_baseline(value_of(object.annotations, workload::kBaselineKey));
   const auto stamps = workload::read_stamps(object.pod_template.annotations);
   out.rollout = workload::rollout_state(object);
+  if (out.rollout == workload::RolloutState::kFailed) {
+    out.failure =
+        object.rollout.deadline_exceeded ? "it passed its progress deadline" : "its status says so";
+  }
   out.rolled_last = !history.empty() && history.front().why == workload::kWhyMoved;
   for (const workload::HistoryEntry& entry : history) {
     if (entry.why != workload::kWhyMoved) continue;
@@ -160,7 +162,7 @@ Workload track(const workload::Object& object) {
     read_image(tracked, slot,
                stamp == stamps.end() ? std::nullopt : std::optional<Stamp>(stamp->second),
                baseline);
-    tracked.last_recorded = newest_target(history, tracked);
+    read_newest_entry(tracked, history);
     tracked.rolled_from = last_roll_from(history, tracked);
     if (const auto holds = held.find(tracked.id); holds != held.end()) {
       for (const workload::Hold& hold : holds->second) {

@@ -50,6 +50,7 @@ struct TrackedSlot {
   std::optional<workload::Stamp>
       rolled_from;  // where the last roll, which is ours, brought it from
   std::optional<image::Digest> last_recorded;  // where the newest history entry of it leads
+  std::string since;                           // RFC 3339: the time of that entry; "" for none
   std::string problem;                         // why it is not sweepable, for people
 };
 
@@ -66,6 +67,7 @@ struct Workload {
   bool on_delete = false;
   bool partitioned = false;
   workload::RolloutState rollout = workload::RolloutState::kIdle;
+  std::string failure;       // kFailed: why, for people
   bool rolled_last = false;  // its newest history entry is a roll of ours
   bool owns_image = false;   // the sweeper, in managedFields: it is released (roll_patch.h)
   std::string last_roll;     // RFC 3339, "" for never

@@ -101,7 +101,7 @@ struct Cluster {
   tidemark::testing::FakeClock clock;
   tidemark::testing::FakeEventSink events;
   Metrics metrics;
-  SweepMetrics sweep_metrics{metrics};
+  SweepMetrics sweep_metrics{metrics, 20};
   SweepOptions options;
 
   Cluster() {

@@ -141,6 +141,53 @@ TEST(Explain, TellsWhy) {
   EXPECT_TRUE(cluster.api.calls("patch").empty());
 }
 
+TEST(Explain, TellsWhatThePodsRunAndWhereThatIsNotWhatIsStamped) {
+  Cluster cluster;
+  Spec spec{.kind = "StatefulSet"};
+  spec.spec = {{"selector", {{"matchLabels", {{"app", "web"}}}}}};
+  cluster.put(spec);
+  const auto put_pod = [&](const std::string& name, char digest) {
+    cluster.api.put(
+        "/api/v1/namespaces/team-a/pods/" + name,
+        json{{"metadata",
+              {{"annotations", {{"digest.tidemark.dev/app", stamp_text(kImage, 'a')}}},
+               {"ownerReferences",
+                {{{"kind", "StatefulSet"}, {"name", "web"}, {"controller", true}}}}}},
+             {"status",
+              {{"containerStatuses",
+                {{{"name", "app"}, {"imageID", "x.test/y@" + fake_digest(digest).str()}}}}}}}
+            .dump());
+  };
+  put_pod("web-0", 'a');
+  put_pod("web-1", 'c');
+  bool is_child = false;
+  cluster.resolver.answer(kImage,
+                          [&](const registry::Query& query, Deadline,
+                              const std::stop_token&) -> Result<registry::Resolution> {
+                            registry::Resolution out{.digest = fake_digest('a')};
+                            if (query.with_platforms && is_child)
+                              out.platforms = {fake_digest('c')};
+                            return out;
+                          });
+  Options options = for_web();
+  options.target.kind = workload::KindTable().find("apps", "StatefulSet");
+  const std::string skewed = call(explain, cluster, options).out;
+  EXPECT_NE(skewed.find("    running:  " + fake_digest('a').str() + " (1 pod), " +
+                        fake_digest('c').str() + " (1 pod)\n"),
+            std::string::npos)
+      << skewed;
+  EXPECT_NE(skewed.find("runs in web-1"), std::string::npos) << skewed;
+  is_child = true;
+  const std::string of_platform = call(explain, cluster, options).out;
+  EXPECT_EQ(of_platform.find("runs in web-1"), std::string::npos) << of_platform;
+
+  options.format = Format::kJson;
+  const json printed = json::parse(call(explain, cluster, options).out);
+  EXPECT_EQ(printed["slots"][0]["running"],
+            json({{{"digest", fake_digest('a').str()}, {"pods", 1}},
+                  {{"digest", fake_digest('c').str()}, {"pods", 1}}}));
+}
+
 TEST(Explain, TellsWhatAPacedRollWaitsFor) {
   Cluster cluster;
   cluster.put({});

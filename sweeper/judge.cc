@@ -1,0 +1,82 @@
+#include "sweeper/judge.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "sweeper/pods.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+using workload::RolloutState;
+
+const TrackedSlot* rolled_slot(const Workload& workload, const std::string& id) {
+  const auto found = std::ranges::find(workload.slots, id, &TrackedSlot::id);
+  return found != workload.slots.end() && found->rolled_from ? &*found : nullptr;
+}
+
+// Made from the template that the roll wrote.
+bool is_new(const workload::Pod& pod, const Workload& workload) {
+  return std::ranges::all_of(workload.slots, [&](const TrackedSlot& slot) {
+    if (!slot.rolled_from) return true;
+    const auto found = pod.stamps.find(slot.id);
+    return found != pod.stamps.end() && found->second == *slot.stamp;
+  });
+}
+
+bool is_suspect(const Workload& workload, const JudgeOptions& options, WallTime now) {
+  if (workload.kind->custom || !workload.rolled_last ||
+      workload.rollout != RolloutState::kProgressing) {
+    return false;
+  }
+  const auto rolled = parse_rfc3339(workload.last_roll);
+  return rolled && now - *rolled >= options.grace;
+}
+
+}  // namespace
+
+std::string failure_in(const workload::Pod& pod, const Workload& workload,
+                       const JudgeOptions& options, WallTime now) {
+  if (!pod.live || !is_new(pod, workload)) return {};
+  const auto unready = parse_rfc3339(pod.unready_since);
+  const bool late = unready && now - *unready >= options.unready;
+  for (const workload::PodContainer& container : pod.containers) {
+    if (container.ready || rolled_slot(workload, container.slot) == nullptr) continue;
+    const std::string of = "pod " + pod.name + ": " + container.slot;
+    if (container.restarts >= options.restarts && container.waiting == "CrashLoopBackOff") {
+      return of + " crashed " + std::to_string(container.restarts) + " times";
+    }
+    if (late) {
+      return of + " is not ready since " + pod.unready_since +
+             (container.waiting.empty() ? "" : " (" + container.waiting + ")");
+    }
+  }
+  return {};
+}
+
+void judge(std::vector<Workload>& workloads, kube::Api& api, const JudgeOptions& options,
+           WallTime now, std::vector<CollectProblem>& problems, const std::stop_token& stop) {
+  if (!options.enabled) return;
+  const Deadline whole = Deadline::after(options.whole);
+  std::set<std::string> unreadable;  // namespaces
+  for (Workload& workload : workloads) {
+    if (!is_suspect(workload, options, now) || unreadable.contains(workload.ns)) continue;
+    const auto pods = pods_of(api, *workload.kind, workload.ns, workload.name,
+                              whole.at_most(options.request), stop);
+    if (!pods && pods.error().kind == ErrorKind::kNotFound) continue;
+    if (!pods) {
+      problems.push_back({.ns = workload.ns, .what = "pods", .error = pods.error()});
+      unreadable.insert(workload.ns);
+      continue;
+    }
+    for (const workload::Pod& pod : *pods) {
+      workload.failure = failure_in(pod, workload, options, now);
+      if (workload.failure.empty()) continue;
+      workload.rollout = RolloutState::kFailed;
+      break;
+    }
+  }
+}
+
+}  // namespace tidemark::sweeper
