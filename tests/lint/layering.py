@@ -6,14 +6,15 @@ import re
 ALLOWED = {
     "base": set(),
     "image": {"base"},
+    "push": {"base", "image"},
     "workload": {"base", "image"},
     "net": {"base"},
     "registry": {"base", "image", "net"},
     "kube": {"base", "net"},
-    "config": {"base", "image", "net", "registry", "workload"},
+    "config": {"base", "image", "push", "net", "registry", "workload"},
     "certs": {"base", "net", "kube"},
 }
-LIBRARY = {"base", "image", "workload", "net", "registry", "kube", "config"}
+LIBRARY = {"base", "image", "push", "workload", "net", "registry", "kube", "config"}
 ALLOWED["webhook"] = LIBRARY | {"certs"}
 ALLOWED["sweeper"] = LIBRARY
 ALLOWED["tidemark"] = {"webhook", "sweeper"}
@@ -21,9 +22,9 @@ ALLOWED["tidemark"] = {"webhook", "sweeper"}
 # Library -> the folders (or files) that may include it. Headers never do.
 THIRD_PARTY = {
     r"httplib\.h": {"net"},
-    r"openssl/": {"net", "certs", "registry"},  # registry: SHA-2 only
+    r"openssl/": {"net", "certs", "registry", "push"},  # registry: SHA-2 only; push: SHA and HMAC
     r"simdjson\.h": {"workload", "registry", "kube", "webhook", "sweeper"},
-    r"nlohmann/": {"workload", "registry", "kube", "certs", "webhook", "sweeper", "base"},
+    r"nlohmann/": {"push", "workload", "registry", "kube", "certs", "webhook", "sweeper", "base"},
     r"yaml-cpp/": {"kube", "config", "sweeper"},
     r"spdlog/": {"base"},
     r"fmt/": {"base"},
