@@ -21,6 +21,11 @@ class Answers {
            Result<image::Digest> answer) {
     answers_.insert_or_assign({reference.tagged(), pull_source}, std::move(answer));
   }
+  // What `newer` has takes the place of what is here.
+  void update(Answers newer) {
+    newer.answers_.merge(answers_);
+    answers_ = std::move(newer.answers_);
+  }
   // nullptr: not asked in this sweep.
   const Result<image::Digest>* find(const image::Reference& reference,
                                     const std::string& pull_source) const {

@@ -42,7 +42,7 @@ using Places = std::map<Place, Question*>;
 
 // `only`: of these places; nullptr: of all.
 std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials,
-                             bool adopt, const Places* only = nullptr) {
+                             const CheckOptions& options, const Places* only = nullptr) {
   // The same reference from the same place again, which is most of them: nothing new to ask.
   std::set<Place> seen;
   std::map<std::pair<std::string, std::string>, std::size_t> by_identity;
@@ -51,8 +51,9 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
   for (const Workload& workload : workloads) {
     const std::string source = workload.pull_source();
     for (const TrackedSlot& slot : workload.slots) {
-      if (!asks(workload, slot, adopt)) continue;
+      if (!asks(workload, slot, options.adopt)) continue;
       const std::string reference = slot.reference->tagged();
+      if (options.only != nullptr && !options.only->contains(reference)) continue;
       const Place place{reference, source};
       if (only != nullptr && !only->contains(place)) continue;
       if (!seen.insert(place).second) continue;
@@ -132,7 +133,7 @@ void ask_refused_again(std::vector<Question>& questions, const std::vector<Workl
     }
   }
   if (places.empty()) return;
-  std::vector<Question> anew = gather(workloads, credentials, options.adopt, &places);
+  std::vector<Question> anew = gather(workloads, credentials, options, &places);
   std::erase_if(anew, [&](Question& question) {
     const std::string reference = question.query.reference.tagged();
     std::erase_if(question.pull_sources, [&](const std::string& source) {
@@ -153,7 +154,7 @@ void ask_refused_again(std::vector<Question>& questions, const std::vector<Workl
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
                   PullCredentials& credentials, const CheckOptions& options, std::stop_token stop) {
   credentials.begin(Deadline::after(options.whole), stop);
-  std::vector<Question> questions = gather(workloads, credentials, options.adopt);
+  std::vector<Question> questions = gather(workloads, credentials, options);
   ask_all(questions, resolver, options, stop);
   ask_refused_again(questions, workloads, resolver, credentials, options, stop);
   CheckResult result;

@@ -11,7 +11,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <set>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "registry/resolver.h"
@@ -23,9 +25,10 @@ namespace tidemark::sweeper {
 
 struct CheckOptions {
   std::size_t concurrency = 16;
-  std::chrono::milliseconds one{15'000};     // one reference, with its token and its credentials
-  std::chrono::milliseconds whole{120'000};  // all of them
-  bool adopt = true;                         // also ask for what may get a baseline (adopt.h)
+  std::chrono::milliseconds one{15'000};        // one reference, with its token and its credentials
+  std::chrono::milliseconds whole{120'000};     // all of them
+  bool adopt = true;                            // also ask for what may get a baseline (adopt.h)
+  const std::set<std::string>* only = nullptr;  // these references; nullptr: all
 };
 
 struct CheckResult {

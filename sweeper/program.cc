@@ -3,6 +3,7 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -18,11 +19,15 @@
 #include "kube/events.h"
 #include "kube/lease.h"
 #include "net/server.h"
+#include "net/tls.h"
+#include "push/payload.h"
 #include "registry/stack.h"
 #include "sweeper/commands.h"
+#include "sweeper/due.h"
 #include "sweeper/inventory.h"
 #include "sweeper/ops.h"
 #include "sweeper/options.h"
+#include "sweeper/receive.h"
 #include "sweeper/run.h"
 #include "sweeper/sweep.h"
 
@@ -37,6 +42,9 @@ constexpr std::size_t kMaxOpsBodyBytes = 1024;
 constexpr std::size_t kMaxOpsConnections = 32;
 constexpr std::chrono::seconds kOpsStop{2};
 constexpr std::chrono::seconds kProbe{5};
+// Registries and build scripts; each of them seldom.
+constexpr std::size_t kMaxReceiverConnections = 64;
+constexpr std::chrono::seconds kCertificateInterval{10};
 // The Lease's name in the program's own namespace; its Role names it too (deploy/).
 constexpr std::string_view kLeaseName = "tidemark-sweeper";
 
@@ -83,6 +91,50 @@ void wait_for_api(const SweepContext& context, const RunOptions& options, Readin
   }
 }
 
+// Where pushes are announced, if anywhere. Members are destroyed in reverse: first the server,
+// whose handlers use what stands before it.
+struct PushEndpoint {
+  std::optional<Due> due;
+  std::unique_ptr<Receiver> receiver;
+  net::ServerCertificate certificate;
+  std::unique_ptr<net::CertificateFileWatcher> watcher;
+  std::unique_ptr<net::Server> server;
+
+  void leading(bool yes) const {
+    if (receiver) receiver->leading(yes);
+  }
+};
+
+Status listen_for_pushes(const config::ReceiversConfig& config, const Clock& clock,
+                         Metrics& metrics, const Logger& log, PushEndpoint& out) {
+  if (config.listen.empty()) return {};
+  out.due.emplace(clock);
+  auto receiver = Receiver::make(config.sources, *out.due, clock, metrics, log);
+  if (!receiver) return fail(receiver.error());
+  out.receiver = std::move(*receiver);
+  if (config.certificate_file) {
+    auto watcher = net::CertificateFileWatcher::start(
+        {.certificate = *config.certificate_file, .key = *config.key_file}, out.certificate, log,
+        kCertificateInterval);
+    if (!watcher) return fail(watcher.error());
+    out.watcher = std::move(*watcher);
+  }
+  auto server = net::Server::start(
+      {.listen = config.listen,
+       .certificate = out.watcher ? &out.certificate : nullptr,
+       .max_body_bytes = push::kMaxBodyBytes,
+       .max_buffered_bytes = 4 * push::kMaxBodyBytes,
+       .soft_max_connections = kMaxReceiverConnections,
+       .hard_max_connections = 2 * kMaxReceiverConnections},
+      [receiver = out.receiver.get()](const net::ServerRequest& request) {
+        return receiver->answer(request);
+      },
+      log);
+  if (!server) return fail(server.error());
+  out.server = std::move(*server);
+  return {};
+}
+
 void watch_and_sweep(SweepContext context, const RunOptions& options, Readiness& readiness,
                      const std::stop_token& stop) {
   PullCredentials credentials = pull_credentials(context, options.sweep);
@@ -93,15 +145,21 @@ void watch_and_sweep(SweepContext context, const RunOptions& options, Readiness&
                        .defaults = options.sweep.defaults,
                        .seed = options.seed},
                       context.log);
-  const Source source = [&inventory](const std::stop_token& asked) {
-    return inventory.snapshot(asked);
+  const Source source = [&inventory, due = options.due](const std::stop_token& asked) {
+    auto collected = inventory.snapshot(asked);
+    if (collected && due != nullptr) due->know(references_of(collected->workloads));
+    return collected;
   };
-  run_sweeps(context, options, source, readiness, sleep_for, stop);
+  const Pause pause = [due = options.due](std::chrono::milliseconds time,
+                                          const std::stop_token& asked) {
+    return due == nullptr ? sleep_for(time, asked) : due->wait(time, asked);
+  };
+  run_sweeps(context, options, source, readiness, pause, stop);
 }
 
 void sweep_while_leading(const SweepContext& context, const Options& options,
-                         const RunOptions& run_options, Readiness& readiness, Metrics& metrics,
-                         const std::stop_token& stop) {
+                         const RunOptions& run_options, const PushEndpoint& pushes,
+                         Readiness& readiness, Metrics& metrics, const std::stop_token& stop) {
   kube::LeaderElection election(
       context.api, context.clock,
       {.ns = options.system_namespace,
@@ -109,9 +167,12 @@ void sweep_while_leading(const SweepContext& context, const Options& options,
        .identity = options.identity.empty() ? host_name() : options.identity},
       metrics, context.log);
   readiness.standing_by(true);
+  pushes.leading(false);
   election.run(stop, [&](const std::stop_token& lost) {
     readiness.standing_by(false);
+    pushes.leading(true);
     watch_and_sweep(context, run_options, readiness, lost);
+    pushes.leading(false);
     readiness.standing_by(true);
   });
 }
@@ -133,17 +194,25 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
       },
       context.log);
   if (!ops) return refuse(ops.error(), kExitUsage);
+  PushEndpoint pushes;
+  if (auto listening =
+          listen_for_pushes(options.config.receivers, context.clock, metrics, context.log, pushes);
+      !listening) {
+    return refuse(listening.error(), kExitUsage);
+  }
+  if (pushes.due) run_options.due = &*pushes.due;
   context.log.info("started", {{"version", TIDEMARK_VERSION},
                                {"interval_milliseconds", run_options.interval.count()},
                                {"dry_run", options.dry_run},
                                {"leader_elect", options.leader_elect}});
   wait_for_api(context, run_options, readiness, stop);
   if (options.leader_elect) {
-    sweep_while_leading(context, options, run_options, readiness, metrics, stop);
+    sweep_while_leading(context, options, run_options, pushes, readiness, metrics, stop);
   } else {
     watch_and_sweep(context, run_options, readiness, stop);
   }
   readiness.stopping();
+  if (pushes.server) pushes.server->stop(Deadline::after(kOpsStop));
   (*ops)->stop(Deadline::after(kOpsStop));
   context.log.info("stopped");
   return kExitOk;

@@ -1,6 +1,7 @@
 #include "sweeper/run.h"
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -28,19 +29,49 @@ std::chrono::milliseconds time_to_next(const RunOptions& options, WallTime now,
   return next ? std::chrono::ceil<std::chrono::milliseconds>(*next - now) : kMaxWait;
 }
 
-// Waits for the next sweep. What the last one paced goes on meanwhile, as long as there is
-// anything.
-bool wait_and_continue(const SweepContext& context, const RunOptions& options, const Source& source,
-                       SweepReport report, std::chrono::milliseconds wait, const Pause& pause,
-                       const std::stop_token& stop) {
-  while (report.paced() && !options.sweep.dry_run && wait > options.step) {
-    if (!pause(options.step, stop)) return false;
-    wait -= options.step;
-    auto next = continue_sweep(context, options.sweep, source, std::move(report.answers), stop);
-    if (!next) break;  // the next sweep will tell
-    report = std::move(*next);
+using Report = std::optional<SweepReport>;  // of the last sweep that could be made
+
+// What the last sweep paced takes its next step.
+Report go_on(const SweepContext& context, const RunOptions& options, const Source& source,
+             SweepReport report, const std::stop_token& stop) {
+  auto next = continue_sweep(context, options.sweep, source, std::move(report.answers), stop);
+  if (!next) return std::nullopt;  // the next sweep will tell
+  return std::move(*next);
+}
+
+// What was pushed is swept now.
+Report answer_pushes(const SweepContext& context, const RunOptions& options, const Source& source,
+                     Report report, const Pushed& pushed, const std::stop_token& stop) {
+  const Answers before = report ? report->answers : Answers();
+  auto next = sweep_pushed(context, options.sweep, source, before, pushed, stop);
+  if (!next) {
+    context.log.warn("what was pushed waits for the next sweep", {{"cause", next.error().message}});
+    return report;
   }
-  return pause(wait, stop);
+  return *next ? std::move(*next) : std::move(report);
+}
+
+// Waits for the next sweep. What the last one paced goes on meanwhile, as long as there is
+// anything, and what is pushed is swept at once.
+bool wait_and_go_on(const SweepContext& context, const RunOptions& options, const Source& source,
+                    Report report, std::chrono::milliseconds wait, const Pause& pause,
+                    const std::stop_token& stop) {
+  while (wait.count() > 0) {
+    const bool paced = report && report->paced() && !options.sweep.dry_run && wait > options.step;
+    const auto step = paced ? options.step : wait;
+    const SteadyTime begin = context.clock.steady_now();
+    if (!pause(step, stop)) return false;
+    const Pushed pushed = options.due == nullptr ? Pushed() : options.due->take();
+    if (pushed.empty()) {
+      wait -= step;
+      if (paced) report = go_on(context, options, source, std::move(*report), stop);
+    } else {
+      wait -= std::min(step, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                 context.clock.steady_now() - begin));
+      report = answer_pushes(context, options, source, std::move(report), pushed, stop);
+    }
+  }
+  return !stop.stop_requested();
 }
 
 }  // namespace
@@ -110,10 +141,8 @@ void run_sweeps(const SweepContext& context, const RunOptions& options, const So
     if (context.credentials != nullptr && wait >= PullCredentials::kTtl) {
       context.credentials->forget();
     }
-    const bool goes_on =
-        report ? wait_and_continue(context, options, source, std::move(*report), wait, pause, stop)
-               : pause(wait, stop);
-    if (!goes_on) return;
+    Report last = report ? Report(std::move(*report)) : std::nullopt;
+    if (!wait_and_go_on(context, options, source, std::move(last), wait, pause, stop)) return;
   }
 }
 

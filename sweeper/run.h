@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/cron.h"
 #include "base/retry.h"
+#include "sweeper/due.h"
 #include "sweeper/sweep.h"
 
 namespace tidemark::sweeper {
@@ -52,6 +53,7 @@ struct RunOptions {
                                  std::chrono::milliseconds{60'000}, 2.0};
   // Paced rolls go on between two sweeps: how often it is looked whether the ones before are done.
   std::chrono::milliseconds step{2'000};
+  Due* due = nullptr;      // what wakes it between two sweeps; nullptr: nothing
   std::uint64_t seed = 0;  // of the jitter; programs take it from std::random_device
 };
 
@@ -60,7 +62,7 @@ struct RunOptions {
 std::chrono::milliseconds readiness_patience(const RunOptions& options, WallTime now);
 
 // Returns when `stop` is requested; a sweep under way ends early, between two of its requests.
-// `pause` sleeps (base/shutdown.h's sleep_for; tests look at what it is asked for).
+// `pause` sleeps (base/shutdown.h's sleep_for, or Due::wait; tests look at what it is asked for).
 using Pause = std::function<bool(std::chrono::milliseconds, const std::stop_token&)>;
 void run_sweeps(const SweepContext& context, const RunOptions& options, const Source& source,
                 Readiness& readiness, const Pause& pause, std::stop_token stop);

@@ -243,6 +243,46 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
   return report;
 }
 
+std::set<std::string> references_of(const std::vector<Workload>& workloads) {
+  std::set<std::string> out;
+  for (const Workload& workload : workloads) {
+    for (const TrackedSlot& slot : workload.slots) {
+      if (slot.reference && slot.reference->tag()) out.insert(slot.reference->tagged());
+    }
+  }
+  return out;
+}
+
+Result<std::optional<SweepReport>> sweep_pushed(const SweepContext& context,
+                                                const SweepOptions& options, const Source& source,
+                                                const Answers& before, const Pushed& pushed,
+                                                std::stop_token stop) {
+  auto collected = collect_under_orders(context, options, source, stop);
+  if (!collected) return fail(collected.error());
+  std::set<std::string> used;
+  for (const std::string& reference : references_of(collected->workloads)) {
+    if (pushed.contains(reference)) used.insert(reference);
+  }
+  if (used.empty()) return std::nullopt;
+  SweepReport report = begin_report(context, options, *collected, stop);
+  PullCredentials of_this_sweep = pull_credentials(context, options);
+  PullCredentials& credentials =
+      context.credentials != nullptr ? *context.credentials : of_this_sweep;
+  CheckOptions asked = options.check;
+  asked.only = &used;
+  CheckResult checked = check(collected->workloads, context.resolver, credentials, asked, stop);
+  report.answers = before;
+  report.answers.update(std::move(checked.answers));
+  report.references_asked = checked.asked;
+  report.references_failed = checked.failed;
+  adopt_into(context, options, *collected, credentials, report, stop);
+  plan_and_apply(context, options, *collected, report, stop);
+  context.metrics.record_rolls(report, context.clock.wall_now());
+  context.metrics.record_pushed(report, pushed, context.clock.steady_now());
+  for (const RollOutcome& outcome : report.rolls) log_outcome(context.log, outcome);
+  return report;
+}
+
 Result<SweepReport> continue_sweep(const SweepContext& context, const SweepOptions& options,
                                    const Source& source, Answers answers, std::stop_token stop) {
   auto collected = collect_under_orders(context, options, source, stop);

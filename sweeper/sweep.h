@@ -10,6 +10,9 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <map>
+#include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -86,6 +89,20 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
                           std::stop_token stop = {});
 Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& options,
                           const Source& source, std::stop_token stop);
+
+// References that somebody says were pushed, with the time when that was known.
+using Pushed = std::map<std::string, SteadyTime>;
+
+// A sweep of the workloads that use them: of their registries only these are asked, all else stands
+// as the answers of the sweep before have it. Nullopt: no workload uses any, and no registry was
+// asked. Errors: as sweep().
+Result<std::optional<SweepReport>> sweep_pushed(const SweepContext& context,
+                                                const SweepOptions& options, const Source& source,
+                                                const Answers& before, const Pushed& pushed,
+                                                std::stop_token stop);
+
+// The tagged references that workloads use.
+std::set<std::string> references_of(const std::vector<Workload>& workloads);
 
 // The next steps of paced rolls, by the answers of the sweep that paced them: no registry is asked.
 // Errors: as sweep().

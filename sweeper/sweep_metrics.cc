@@ -23,6 +23,11 @@ const std::vector<double>& delay_bounds_seconds() {
   return bounds;
 }
 
+const std::vector<double>& pushed_bounds_seconds() {
+  static const std::vector<double> bounds{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+  return bounds;
+}
+
 std::string key_of_move(const WorkloadPlan& plan, const SlotPlan& slot) {
   return plan.uid + " " + slot.slot + " " + slot.to->str();
 }
@@ -61,6 +66,9 @@ SweepMetrics::SweepMetrics(Metrics& metrics, std::size_t max_rollouts)
                                "From the first sweep that saw a tag moved to its roll: budgets, "
                                "waves, windows, holds",
                                delay_bounds_seconds())),
+      pushed_(metrics.histogram("tidemark_push_to_roll_seconds",
+                                "From a push that was announced to the roll of a workload",
+                                pushed_bounds_seconds())),
       last_success_(metrics.gauge("tidemark_sweep_last_success_timestamp_seconds",
                                   "When a sweep last ended without an error")) {
   metrics.gauge("tidemark_rollouts_max", "Rollouts that may be under way at once")
@@ -117,6 +125,18 @@ void SweepMetrics::record_rolls(const SweepReport& report, WallTime now) {
     }
   }
   under_way_.with().set(static_cast<double>(under_way));
+}
+
+void SweepMetrics::record_pushed(const SweepReport& report,
+                                 const std::map<std::string, SteadyTime>& pushed, SteadyTime now) {
+  for (const RollOutcome& outcome : report.rolls) {
+    if (!is_rolled(outcome)) continue;
+    for (const SlotPlan& slot : outcome.plan.slots) {
+      const auto known = slot.from ? pushed.find(slot.from->reference()) : pushed.end();
+      if (slot.verdict != Verdict::kRoll || known == pushed.end()) continue;
+      pushed_.with().observe(seconds(now - known->second));
+    }
+  }
 }
 
 void SweepMetrics::record_failure() { sweeps_.with({{"outcome", "failed"}}).add(); }

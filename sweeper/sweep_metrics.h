@@ -37,6 +37,9 @@ class SweepMetrics {
 
   void record(const SweepReport& report, WallTime now);
   void record_rolls(const SweepReport& report, WallTime now);  // of a sweep that was continued
+  // Rolls of what was pushed: from the time when that was known.
+  void record_pushed(const SweepReport& report, const std::map<std::string, SteadyTime>& pushed,
+                     SteadyTime now);
   void record_failure();
 
  private:
@@ -51,6 +54,7 @@ class SweepMetrics {
   CounterFamily rolls_;
   GaugeFamily under_way_;
   HistogramFamily delay_;
+  HistogramFamily pushed_;
   GaugeFamily last_success_;
   FirstSeen unresolved_;
   FirstSeen moved_;

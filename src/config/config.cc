@@ -44,6 +44,8 @@ constexpr milliseconds kMaxCacheAge = 24h;
 constexpr milliseconds kMaxCooldown = 24h * 31;
 // Each request under way holds a connection: far above what registries allow one client.
 constexpr std::uint64_t kMaxConcurrency = 1000;
+// Each has metrics of its own.
+constexpr std::size_t kMaxReceivers = 100;
 // About 1 KiB each.
 constexpr std::uint64_t kMaxCacheEntries = 1'000'000;
 
@@ -124,6 +126,7 @@ class Reader {
          {"credentials", [&](const YamlValue& v) { read_credentials(v); }},
          {"cache", [&](const YamlValue& v) { read_cache(v); }},
          {"kinds", [&](const YamlValue& v) { read_kinds(v); }},
+         {"receivers", [&](const YamlValue& v) { read_receivers(v); }},
          {"registries", [&](const YamlValue& v) {
             for (const YamlValue& element : v.list()) read_registry(element);
           }}});
@@ -245,6 +248,62 @@ class Reader {
       if (!table) entry.fail(table.error().message);
       config_.kinds = std::move(*table);
     }
+  }
+
+  void read_receivers(const YamlValue& value) {
+    ReceiversConfig& r = config_.receivers;
+    read_section(
+        value, {{"listen",
+                 [&](const YamlValue& v) { r.listen = v.text().empty() ? "" : listen_address(v); }},
+                {"certFile", [&](const YamlValue& v) { r.certificate_file = path(v); }},
+                {"keyFile", [&](const YamlValue& v) { r.key_file = path(v); }},
+                {"sources", [&](const YamlValue& v) {
+                   for (const YamlValue& element : v.list()) read_source(element);
+                 }}});
+    if (r.listen.empty() != r.sources.empty()) value.fail("needs both listen and sources");
+    if (r.certificate_file.has_value() != r.key_file.has_value()) {
+      value.fail("needs both certFile and keyFile, or neither");
+    }
+  }
+
+  void read_source(const YamlValue& value) {
+    ReceiverSource s;
+    bool has_format = false;
+    read_section(value,
+                 {{"name",
+                   [&](const YamlValue& v) {
+                     s.name = v.text();
+                     if (!workload::is_dns_label(s.name)) v.fail("is no name (a-z, 0-9 and -)");
+                   }},
+                  {"format",
+                   [&](const YamlValue& v) {
+                     s.format = v.parsed(push::parse_format);
+                     has_format = true;
+                   }},
+                  {"registry", [&](const YamlValue& v) { s.names.registry = v.text(); }},
+                  {"registryWins", [&](const YamlValue& v) { s.names.registry_wins = v.flag(); }},
+                  {"proof", [&](const YamlValue& v) { s.proof = v.parsed(push::parse_proof); }},
+                  {"header", [&](const YamlValue& v) { s.header = v.text(); }},
+                  {"secretFiles", [&](const YamlValue& v) {
+                     for (const YamlValue& file : v.list()) s.secret_files.push_back(path(file));
+                   }}});
+    if (s.name.empty()) value.fail("needs a name");
+    if (!has_format) value.fail("needs a format");
+    if (s.secret_files.empty()) value.fail("needs secretFiles: anybody could post to it");
+    auto& all = config_.receivers.sources;
+    if (std::ranges::find(all, s.name, &ReceiverSource::name) != all.end()) {
+      value.fail("the name " + s.name + " is taken already");
+    }
+    if (all.size() == kMaxReceivers) {
+      value.fail("is one more than " + std::to_string(kMaxReceivers));
+    }
+    all.push_back(std::move(s));
+  }
+
+  std::filesystem::path path(const YamlValue& value) const {
+    std::string file = value.text();
+    if (file.empty()) value.fail("names no file");
+    return folder_ / file;
   }
 
   void read_registry(const YamlValue& value) {

@@ -19,6 +19,7 @@
 #include "base/cron.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "config/receivers.h"
 #include "registry/options.h"
 #include "workload/kind.h"
 #include "workload/settings.h"
@@ -56,6 +57,7 @@ struct Config {
   workload::Settings defaults;  // of user-set keys: sweep, mode, stamp, ...
   bool read_secrets = true;     // pull secrets; false: a mode with no access to Secrets at all
   registry::ResolverOptions registries;
+  ReceiversConfig receivers;
   workload::KindTable kinds;  // the built-in ones and the configured
 };
 

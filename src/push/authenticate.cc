@@ -123,6 +123,14 @@ bool has_time_or_number(Format format) {
 
 }  // namespace
 
+Result<Proof> parse_proof(std::string_view text) {
+  if (text == "token") return Proof::kToken;
+  if (text == "hmac-sha256") return Proof::kHmacSha256;
+  if (text == "hmac-sha1") return Proof::kHmacSha1;
+  return fail(ErrorKind::kInvalid,
+              brief_quote(text) + " is no proof (token, hmac-sha256, hmac-sha1)");
+}
+
 std::string_view default_header(Proof proof) {
   switch (proof) {
     case Proof::kToken:

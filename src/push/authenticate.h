@@ -36,6 +36,9 @@ enum class Proof {
   kHmacSha1,    // the same with SHA-1 and "sha1=": all that Nexus has. Forging it needs the secret.
 };
 
+// "token", "hmac-sha256", "hmac-sha1": as settings write them. kInvalid names what is allowed.
+Result<Proof> parse_proof(std::string_view text);
+
 struct Sender {
   Proof proof = Proof::kToken;
   // Any of them will do, so that one can be replaced without a gap. Empty ones never match.

@@ -39,6 +39,59 @@ std::string problem(const std::string& yaml, const Environment& variables = envi
   return config.error().message;
 }
 
+TEST(Receivers, AreReadWithoutTheirSecrets) {
+  const Config config = parsed(R"(
+receivers:
+  listen: ":8082"
+  certFile: tls/tls.crt
+  keyFile: tls/tls.key
+  sources:
+    - name: hub
+      format: dockerhub
+      secretFiles: [secrets/hub]
+    - name: github
+      format: ghcr
+      proof: hmac-sha256
+      header: X-Other
+      registry: mirror.test:5000
+      registryWins: true
+      secretFiles: [/a/old, /a/new]
+)");
+  EXPECT_EQ(config.receivers.listen, ":8082");
+  EXPECT_EQ(config.receivers.certificate_file, std::filesystem::path("tls/tls.crt"));
+  ASSERT_EQ(config.receivers.sources.size(), 2U);
+  EXPECT_EQ(config.receivers.sources[0].format, push::Format::kDockerHub);
+  EXPECT_EQ(config.receivers.sources[0].proof, push::Proof::kToken);
+  const ReceiverSource& github = config.receivers.sources[1];
+  EXPECT_EQ(github.proof, push::Proof::kHmacSha256);
+  EXPECT_EQ(github.header, "X-Other");
+  EXPECT_EQ(github.names.registry, "mirror.test:5000");
+  EXPECT_TRUE(github.names.registry_wins);
+  EXPECT_EQ(github.secret_files.size(), 2U);
+  EXPECT_EQ(github.secret_files[0], std::filesystem::path("/a/old"));
+}
+
+TEST(Receivers, WhatIsMissingOrWrongIsNamed) {
+  const auto of_source = [](const std::string& source) {
+    return problem("receivers:\n  listen: \":1\"\n  sources:\n    - {" + source + "}\n");
+  };
+  EXPECT_NE(of_source("name: a, format: ghcr").find("needs secretFiles"), std::string::npos);
+  EXPECT_NE(of_source("format: ghcr, secretFiles: [f]").find("needs a name"), std::string::npos);
+  EXPECT_NE(of_source("name: a, secretFiles: [f]").find("needs a format"), std::string::npos);
+  EXPECT_NE(of_source("name: A B, format: ghcr, secretFiles: [f]").find("is no name"),
+            std::string::npos);
+  EXPECT_NE(of_source("name: a, format: svn, secretFiles: [f]").find("svn"), std::string::npos);
+  EXPECT_NE(of_source("name: a, format: ghcr, proof: magic, secretFiles: [f]").find("magic"),
+            std::string::npos);
+  const std::string one = "name: a, format: ghcr, secretFiles: [f]";
+  EXPECT_NE(of_source(one + "}\n    - {" + one).find("taken already"), std::string::npos);
+  EXPECT_NE(problem("receivers: {listen: \":1\"}").find("both listen and sources"),
+            std::string::npos);
+  EXPECT_NE(problem("receivers:\n  listen: \":1\"\n  keyFile: k\n  sources: [{" + one + "}]")
+                .find("both certFile and keyFile"),
+            std::string::npos);
+}
+
 // A folder of its own that goes with the test.
 class Folder {
  public:
@@ -216,7 +269,7 @@ TEST(Config, NamesFileLineAndKey) {
   const std::vector<std::pair<std::string, std::string>> bad = {
       {"registrys: []",
        "config.yaml:1: unknown key \"registrys\" (known: logLevel, opsListen, webhook, sweeper, "
-       "defaults, addresses, credentials, cache, kinds, registries)"},
+       "defaults, addresses, credentials, cache, kinds, receivers, registries)"},
       {"# one\nwebhook:\n  listen: ':1'\n  deadlin: 1s\n",
        "config.yaml:4: unknown key \"deadlin\" in webhook (known: listen, deadline, require, "
        "pinOnRollback, warnOnLatest)"},
@@ -227,7 +280,7 @@ TEST(Config, NamesFileLineAndKey) {
       {"cache:\n  ttl: 1s\n  ttl:\n", "config.yaml:3: key \"ttl\" in cache is given twice"},
       {"<<: {}\n",
        "config.yaml:1: unknown key \"<<\" (known: logLevel, opsListen, webhook, sweeper, defaults, "
-       "addresses, credentials, cache, kinds, registries)"},
+       "addresses, credentials, cache, kinds, receivers, registries)"},
       {"logLevel: loud",
        "config.yaml:1: logLevel: unknown log level \"loud\" (debug, info, warn, error, off)"},
       {"logLevel: [info]", "config.yaml:1: logLevel: must be a single value"},

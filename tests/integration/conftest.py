@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import manifests, programs  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
-from harness.processes import wait_for  # noqa: E402
+from harness.processes import free_port, wait_for  # noqa: E402
 from harness.proxies import KillSwitch, Proxy  # noqa: E402
 from harness.registry import Image, PrivateRegistry  # noqa: E402
 
@@ -58,8 +58,15 @@ def registry_proxy(cluster):
 
 
 @pytest.fixture(scope="session")
-def more_registries(private_registry, registry_proxy):
-    return [{"host": address, "plainHTTP": True} for address in (private_registry.address, registry_proxy.address)]
+def spare_port(cluster):
+    """Where a test may start a registry of its own that all programs know."""
+    return free_port(cluster.host_address)
+
+
+@pytest.fixture(scope="session")
+def more_registries(cluster, private_registry, registry_proxy, spare_port):
+    addresses = (private_registry.address, registry_proxy.address, f"{cluster.host_address}:{spare_port}")
+    return [{"host": address, "plainHTTP": True} for address in addresses]
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "sweeper/cluster.h"
 #include "sweeper/ops.h"
@@ -142,6 +143,89 @@ TEST(Run, PacedRollsGoOnBetweenTwoSweepsWithoutARegistry) {
   EXPECT_EQ(waited[1], milliseconds{2'000});
   EXPECT_GT(waited[2], milliseconds{45'000}) << "what is left of the interval";
   EXPECT_EQ(cluster.resolver.calls().size(), 1U);
+}
+
+class RunWithPushes : public ::testing::Test {
+ protected:
+  // Runs until `step`, called in place of each wait, says that it is enough.
+  void run(const std::function<bool(int)>& step) {
+    Readiness readiness(cluster_.clock, milliseconds{180'000});
+    const RunOptions options{
+        .sweep = cluster_.options, .interval = milliseconds{60'000}, .due = &due_, .seed = 7};
+    const Source source = [this, from = cluster_.source()](const std::stop_token& stop) {
+      auto collected = from(stop);
+      if (collected) due_.know(references_of(collected->workloads));
+      return collected;
+    };
+    int waits = 0;
+    run_sweeps(cluster_.context(), options, source, readiness,
+               [&](milliseconds time, const std::stop_token&) {
+                 waited_.push_back(time);
+                 cluster_.clock.advance(std::min(time, milliseconds{1'000}));
+                 return step(++waits);
+               },
+               {});
+  }
+
+  Cluster cluster_;
+  Due due_{cluster_.clock};
+  std::vector<milliseconds> waited_;
+};
+
+TEST_F(RunWithPushes, APushIsRolledBetweenTwoSweepsForOneQuestion) {
+  cluster_.put({});
+  cluster_.put({.name = "other",
+                .containers = {{.image = "registry.test/other:1",
+                                .stamp = stamp_text("registry.test/other:1", 'a')}}});
+  cluster_.resolver.serve(kImage, fake_digest('a'));
+  cluster_.resolver.serve("registry.test/other:1", fake_digest('a'));
+  run([&](int waits) {
+    if (waits > 1) return false;
+    EXPECT_EQ(cluster_.resolver.calls().size(), 2U);
+    cluster_.resolver.serve(kImage, fake_digest('b'));
+    EXPECT_EQ(due_.add(kImage), Due::Added::kDue);
+    return true;
+  });
+  EXPECT_EQ(cluster_.stamp({}), stamp_text(kImage, 'b'));
+  EXPECT_EQ(cluster_.resolver.calls().size(), 3U);
+  EXPECT_EQ(waited_.at(1), waited_.at(0) - milliseconds{1'000}) << "what is left of the interval";
+  EXPECT_NE(cluster_.metrics.expose().find("tidemark_push_to_roll_seconds_count 1"),
+            std::string::npos);
+}
+
+TEST_F(RunWithPushes, ANameThatNobodyUsesAsksNoRegistry) {
+  cluster_.put({});
+  cluster_.resolver.serve(kImage, fake_digest('a'));
+  run([&](int waits) {
+    for (int i = 0; i < 100; ++i) {
+      (void)due_.add("elsewhere.test/" + std::to_string(waits) + "/" + std::to_string(i) + ":1");
+    }
+    return waits < 5;
+  });
+  EXPECT_EQ(cluster_.resolver.calls().size(), 1U);
+}
+
+TEST_F(RunWithPushes, AWorkloadThatIsNewerThanTheLastSweepIsFound) {
+  run([&](int waits) {
+    if (waits > 1) return false;
+    cluster_.put({});
+    cluster_.resolver.serve(kImage, fake_digest('b'));
+    EXPECT_EQ(due_.add(kImage), Due::Added::kUnknown);
+    return true;
+  });
+  EXPECT_EQ(cluster_.stamp({}), stamp_text(kImage, 'b'));
+}
+
+TEST_F(RunWithPushes, ARegistryThatFailsRollsNothingAndTheNextSweepAsksAgain) {
+  cluster_.put({});
+  cluster_.resolver.serve(kImage, fake_digest('a'));
+  run([&](int waits) {
+    if (waits > 1) return false;
+    cluster_.resolver.refuse(kImage, unavailable());
+    (void)due_.add(kImage);
+    return true;
+  });
+  EXPECT_EQ(cluster_.stamp({}), stamp_text(kImage, 'a'));
 }
 
 TEST(Readiness, LastsAsLongAsTheLastSuccessIsRecent) {

@@ -86,14 +86,14 @@ class Image:
 class PrivateRegistry(Registry):
     """A docker-registry of the test's own, with htpasswd accounts where asked."""
 
-    def __init__(self, host, crane, tmp, username=None, password=None, access_log=False):
-        port = free_port(host)
+    def __init__(self, host, crane, tmp, username=None, password=None, access_log=False, port=None, more_config=""):
+        port = port or free_port(host)
         super().__init__(f"{host}:{port}", crane, tmp, username, password)
         self.place = place = tmp / f"registry-{port}"
         place.mkdir(parents=True)
         config = (f"version: 0.1\nlog: {{level: warn, accesslog: {{disabled: {str(not access_log).lower()}}}}}\n"
                   f"storage: {{filesystem: {{rootdirectory: {place}/data}}, delete: {{enabled: true}}}}\n"
-                  f"http: {{addr: '{host}:{port}'}}\n")
+                  f"http: {{addr: '{host}:{port}'}}\n" + more_config)
         if username:
             self.set_account(username, password)
             config += f"auth: {{htpasswd: {{realm: test, path: {place}/htpasswd}}}}\n"
