@@ -1,0 +1,122 @@
+"""What a person sees: real kubectl calls the plugin, on a terminal and off it."""
+
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import termios
+
+import pytest
+import yaml
+
+from harness import manifests
+from harness.programs import SWEEPER
+
+ROLL = {"tidemark.dev/sweep": "roll"}
+
+
+@pytest.fixture(scope="session")
+def plugin_path(tmp, cluster):
+    """A PATH on which kubectl finds its plugin."""
+    folder = tmp / "plugins"
+    folder.mkdir()
+    (folder / "kubectl-tidemark").symlink_to(SWEEPER)
+    (folder / "kubectl").symlink_to(cluster.kubectl.program)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+class Person:
+    """Calls `kubectl tidemark` as the sweeper's account, the one that this suite gives the rights to."""
+
+    def __init__(self, path, sweeper, ns):
+        self.sweeper, self.ns = sweeper, ns
+        self.env = os.environ | {"PATH": path, "KUBECONFIG": str(sweeper.kubeconfig), "NO_PROXY": "*", "no_proxy": "*"}
+
+    def command(self, *arguments):
+        return ["kubectl", "tidemark", *arguments, "-n", self.ns, "--config", str(self.sweeper.config)]
+
+    def call(self, *arguments, check=True):
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=60, env=self.env)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def on_terminal(self, *arguments, columns, **env):
+        """What a terminal of that width shows."""
+        shown, of_program = pty.openpty()
+        fcntl.ioctl(of_program, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        process = subprocess.Popen(self.command(*arguments), stdin=of_program, stdout=of_program, stderr=of_program,
+                                   env=self.env | {"TERM": "xterm", "NO_COLOR": ""} | env)
+        os.close(of_program)
+        text = b""
+        try:
+            while part := os.read(shown, 4096):
+                text += part
+        except OSError:  # the other side is closed
+            pass
+        os.close(shown)
+        assert process.wait(60) == 0, text
+        return text.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def person(plugin_path, sweeper, ns):
+    return Person(plugin_path, sweeper, ns)
+
+
+@pytest.fixture
+def two(kubectl, registry, ns):
+    """A workload that is up to date, and one that has moved and is held."""
+    for name in ("quiet", "moved"):
+        registry.push(f"{ns}/{name}:1", f"{ns} {name}")
+        kubectl.apply(manifests.deployment(name, ns, manifests.pod_spec(f"{registry.address}/{ns}/{name}:1"), ROLL))
+    registry.push(f"{ns}/moved:1", f"{ns} second")
+    kubectl("annotate", "deployment", "moved", "-n", ns, "tidemark.dev/hold=true", "tidemark.dev/hold-reason=freeze")
+
+
+def test_status_as_a_table_and_for_machines(person, two, ns):
+    lines = person.call("status").stdout.splitlines()
+    assert [line.split()[1] for line in lines] == ["WORKLOAD", "deployment/moved", "deployment/quiet"]
+    assert "held" in lines[1] and "freeze" in lines[1] and " ok " in lines[2]
+    assert "\x1b" not in "".join(lines), "no terminal, no colours"
+    for form, load in (("json", json.loads), ("yaml", yaml.safe_load)):
+        slots = load(person.call("status", "-o", form).stdout)["slots"]
+        assert [(slot["workload"], slot["state"]) for slot in slots] == [("deployment/moved", "held"), ("deployment/quiet", "up-to-date")]
+        assert slots[0]["stamp"] != slots[0]["digest"] and slots[1]["stamp"] == slots[1]["digest"]
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_a_terminal_gets_lines_of_its_width_and_colours(person, two, columns):
+    text = person.on_terminal("status", columns=columns)
+    lines = [line.replace("\x1b[32m", "").replace("\x1b[33m", "").replace("\x1b[0m", "") for line in text.splitlines()]
+    assert len(lines) == 3 and all(len(line) <= columns for line in lines), lines
+    assert "\x1b[33m" in text and "\x1b[32m" in text
+    assert ("STAMPED" in lines[0]) == (columns == 200)
+    assert "STATE" in lines[0]
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colours_can_be_refused(person, two, env):
+    assert "\x1b" not in person.on_terminal("status", columns=200, **env)
+
+
+def test_watch_ends_with_the_reader(person, two):
+    """A closed pipe: `kubectl tidemark status -w | head -1`."""
+    process = subprocess.Popen(person.command("status", "-w", "--interval", "1s"), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=person.env, text=True)
+    assert process.stdout.readline().startswith("NAMESPACE")
+    process.stdout.close()
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.mark.parametrize("arguments, code, named", [
+    (("status", "--wtach"), 2, "--wtach"),
+    (("explain", "deployment/missing"), 1, "missing"),
+    (("explain", "deploment/web"), 2, "deploment"),
+    (("stauts",), 2, "stauts"),
+])
+def test_a_mistake_is_one_clear_line(person, arguments, code, named):
+    done = person.call(*arguments, check=False)
+    assert done.returncode == code and named in done.stderr, done.stderr
