@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 from harness.cluster import Cluster  # noqa: E402
+from harness.registry import PrivateRegistry  # noqa: E402
 from node import Node, script  # noqa: E402
 
 
@@ -86,9 +87,23 @@ def tidemark_image(cluster):
 
 
 @pytest.fixture(scope="session")
-def installed(cluster, tidemark_image):
+def private_registry(cluster, tmp):
+    """A registry that answers nobody without an account; Tidemark and the node know that it has no TLS."""
+    # In the node's own network, which pods reach, beside the other one.
+    host, port = cluster.registry.address.split(":")
+    registry = PrivateRegistry(host, cluster.registry.crane_program, tmp, "puller", "battery staple", port=int(port) + 1,
+                               inside=[HERE / "cluster", "--name", cluster.name, "exec"])
+    hosts = cluster.node_folder / "certs.d" / registry.address
+    hosts.mkdir(parents=True, exist_ok=True)
+    (hosts / "hosts.toml").write_text(f'[host."http://{registry.address}"]\ncapabilities = ["pull", "resolve"]\n')
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture(scope="session")
+def installed(cluster, tidemark_image, private_registry):
     """Tidemark from deploy/install.yaml, once. A test that takes it away or changes it installs it again."""
-    node = Node(cluster, tidemark_image.reference)
+    node = Node(cluster, tidemark_image.reference, private_registry.address)
     node.install()
     return node
 

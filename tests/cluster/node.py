@@ -36,13 +36,14 @@ def script(*arguments, **options):
 class Node:
     """The cluster with Tidemark installed."""
 
-    def __init__(self, cluster, image):
-        self.cluster, self.image = cluster, image
+    def __init__(self, cluster, image, *plain_http):
+        self.cluster, self.image, self.plain_http = cluster, image, plain_http
         self.kubectl, self.registry = cluster.kubectl, cluster.registry.address
         self.env = os.environ | {"KUBECONFIG": str(cluster.kubeconfig), "NO_PROXY": "*", "no_proxy": "*"}
 
     def install(self):
-        script("install", self.image, "--interval", INTERVAL, "--plain-http", self.registry, env=self.env)
+        hosts = [part for host in (self.registry, *self.plain_http) for part in ("--plain-http", host)]
+        script("install", self.image, "--interval", INTERVAL, *hosts, env=self.env)
 
     def push(self, name, version):
         """Pushes the small program under registry/name; its digest."""

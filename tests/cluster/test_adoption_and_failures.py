@@ -1,5 +1,7 @@
 """What ran before Tidemark came, rolls that fail, and images that a node keeps: what the pods of a real node really run."""
 
+import json
+
 import pytest
 
 from harness import manifests
@@ -75,6 +77,29 @@ def test_a_crash_loop_is_stopped_after_the_first_and_taken_back(node, ns, cluste
     good = web.push(3)
     node.wait_running(ns, good)
     assert node.image_of(ns, tried) == web.reference, "the pin is taken back"
+
+
+@pytest.mark.parametrize("kind", ["statefulset", "daemonset"])
+def test_a_crash_loop_of_a_kind_without_a_deadline_is_taken_back_too(node, ns, cluster, kind):
+    web = Web(node, ns)
+    first = web.push(1)
+    document = manifests.BUILDERS[kind]("web", ns, manifests.pod_spec(web.reference), ROLL | {"tidemark.dev/on-failure": "undo"})
+    if kind == "statefulset":
+        document["spec"]["podManagementPolicy"] = "Parallel"
+    node.kubectl.apply(document)
+    node.wait_running(ns, first)
+
+    cluster.registry.crane("mutate", "--insecure", "--entrypoint", "/no-such-program", "--tag", web.reference, web.reference)
+    bad = cluster.registry.digest(web.name)
+
+    def reasons():
+        return [entry["why"] for entry in node.kubectl.history(kind, "web", ns)]
+    # Three restarts: the kubelet waits 10, 20 and 40 s between them.
+    wait_for("the crash loop is taken back", lambda: reasons() == ["rolled-back", "moved", "created"], PATIENCE * 3, 0.5)
+    wait_for("the old image runs", lambda: node.running_digests(ns) == {first}, PATIENCE * 2, 0.5)
+    held = json.loads(node.kubectl.get(kind, "web", ns)["metadata"]["annotations"]["tidemark.dev/held"])
+    assert [entry["digest"] for entry in held["app"]] == [bad]
+    node.after_sweeps(2, lambda: reasons() == ["rolled-back", "moved", "created"])
 
 
 def test_an_image_that_the_node_keeps_is_replaced_where_it_is_pinned(node, ns):

@@ -41,6 +41,7 @@ class Cluster:
         self.env = {key: shlex.split(value)[0] for key, value in self.env.items() if key != "PATH"}
         self.kubeconfig = pathlib.Path(self.env["KUBECONFIG"])
         self.host_address = self.env["TIDEMARK_HOST_ADDRESS"]
+        self.node_folder = pathlib.Path(self.env["TIDEMARK_CLUSTER_STATE"]) / "node"
         self.kubectl = Kubectl(binary("kubectl"), self.kubeconfig)
         self.registry = Registry(self.env["TIDEMARK_REGISTRY"], binary("crane"), tmp)
 

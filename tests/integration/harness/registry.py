@@ -86,7 +86,8 @@ class Image:
 class PrivateRegistry(Registry):
     """A docker-registry of the test's own, with htpasswd accounts where asked."""
 
-    def __init__(self, host, crane, tmp, username=None, password=None, access_log=False, port=None, more_config=""):
+    def __init__(self, host, crane, tmp, username=None, password=None, access_log=False, port=None, more_config="",
+                 inside=()):
         port = port or free_port(host)
         super().__init__(f"{host}:{port}", crane, tmp, username, password)
         self.place = place = tmp / f"registry-{port}"
@@ -98,7 +99,7 @@ class PrivateRegistry(Registry):
             self.set_account(username, password)
             config += f"auth: {{htpasswd: {{realm: test, path: {place}/htpasswd}}}}\n"
         (place / "config.yaml").write_text(config)
-        self.process = Process(f"registry-{port}", ["docker-registry", "serve", place / "config.yaml"], tmp)
+        self.process = Process(f"registry-{port}", [*inside, "docker-registry", "serve", place / "config.yaml"], tmp)
         wait_for("the private registry listens", lambda: listens(host, port))
 
     def set_account(self, username, password):

@@ -1,4 +1,5 @@
-// Command app is the workload of the demo and of the tests: it tells its version on :8080 until SIGTERM.
+// Command app is the workload of the demo and of the tests: it tells its version on $LISTEN (":8080") until SIGTERM.
+// With the argument "once" it tells it to its log and ends well, as init containers and Jobs do.
 package main
 
 import (
@@ -14,11 +15,19 @@ import (
 
 func main() {
 	version := os.Getenv("VERSION")
+	if len(os.Args) > 1 && os.Args[1] == "once" {
+		log.Printf("app %q", version)
+		return
+	}
+	address := os.Getenv("LISTEN")
+	if address == "" {
+		address = ":8080"
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
 	server := &http.Server{
-		Addr:              ":8080",
+		Addr:              address,
 		ReadHeaderTimeout: 5 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintln(w, version)
