@@ -265,11 +265,8 @@ class Adopter {
     if (entries.empty()) return object.annotations;
     StringMap wanted = object.annotations;
     workload::set_or_erase(wanted, workload::kBaselineKey, workload::dump_baseline(baseline));
-    workload::set_or_erase(wanted, workload::kHistoryKey,
-                           workload::dump_history(workload::push_history(
-                               entries, workload::parse_history(
-                                            value_of(object.annotations, workload::kHistoryKey)))));
-    if (workload::annotations_bytes(wanted) > workload::kMaxAnnotationsBytes) {
+    const auto before = workload::parse_history(value_of(wanted, workload::kHistoryKey));
+    if (!put_history(wanted, workload::push_history(entries, before))) {
       return fail(ErrorKind::kTooLarge, "annotations are full (256 KiB)");
     }
     return wanted;

@@ -86,6 +86,16 @@ void change_template_annotations(workload::JsonPatch& patch, const workload::Obj
                  wanted);
 }
 
+bool put_history(workload::StringMap& annotations, std::vector<workload::HistoryEntry> history) {
+  while (true) {
+    workload::set_or_erase(annotations, workload::kHistoryKey,
+                           history.empty() ? "" : workload::dump_history(history));
+    if (workload::annotations_bytes(annotations) <= workload::kMaxAnnotationsBytes) return true;
+    if (history.empty()) return false;
+    history.pop_back();
+  }
+}
+
 Result<Annotated> annotate(kube::Api& api, const std::string& path, const workload::Kind& kind,
                            const AnnotationChange& change, bool dry_run,
                            const std::stop_token& stop) {

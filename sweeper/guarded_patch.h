@@ -12,11 +12,13 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "kube/api.h"
 #include "workload/json_patch.h"
 #include "workload/object.h"
+#include "workload/records.h"
 
 namespace tidemark::sweeper {
 
@@ -38,6 +40,10 @@ void change_annotations(workload::JsonPatch& patch, const workload::Object& obje
                         const workload::StringMap& wanted);
 void change_template_annotations(workload::JsonPatch& patch, const workload::Object& object,
                                  const workload::StringMap& wanted);
+
+// Writes `history` into `annotations`, as much of it as their bound leaves room for: the oldest
+// entries give way (stamp contract, rule 8). False: there is no room even without any.
+bool put_history(workload::StringMap& annotations, std::vector<workload::HistoryEntry> history);
 
 // The annotations that an object is to have.
 using AnnotationChange = std::function<Result<workload::StringMap>(const workload::Object&)>;

@@ -84,23 +84,12 @@ workload::Baseline remaining_baseline(workload::Baseline baseline, const Workloa
   return baseline;
 }
 
-// Annotations of an object are bounded (stamp contract, rule 8): history gives way, oldest first.
-void fit_history(StringMap& annotations, std::vector<workload::HistoryEntry> entries) {
-  while (!entries.empty() &&
-         workload::annotations_bytes(annotations) > workload::kMaxAnnotationsBytes) {
-    entries.pop_back();
-    set_or_erase(annotations, workload::kHistoryKey,
-                 entries.empty() ? "" : workload::dump_history(entries));
-  }
-}
-
 StringMap wanted_annotations(const workload::Object& object, const WorkloadPlan& plan,
                              WallTime now) {
   StringMap wanted = object.annotations;
-  const auto history = workload::push_history(
+  auto history = workload::push_history(
       new_entries(plan, now),
       workload::parse_history(value_of(object.annotations, workload::kHistoryKey)));
-  wanted.insert_or_assign(std::string(workload::kHistoryKey), workload::dump_history(history));
   const auto old_held = workload::parse_held(value_of(object.annotations, workload::kHeldKey));
   if (const auto held = next_holds(old_held, plan, now); held != old_held) {
     set_or_erase(wanted, workload::kHeldKey, workload::dump_held(held));
@@ -114,7 +103,8 @@ StringMap wanted_annotations(const workload::Object& object, const WorkloadPlan&
   if (cause.empty() || cause.starts_with(workload::kChangeCausePrefix)) {
     wanted.insert_or_assign(std::string(workload::kChangeCauseKey), change_cause(plan));
   }
-  fit_history(wanted, history);
+  // Where even that is too much, the API server says so.
+  (void)put_history(wanted, std::move(history));
   return wanted;
 }
 

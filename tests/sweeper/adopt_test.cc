@@ -107,6 +107,23 @@ TEST_F(Adopt, WhatRunsTheCurrentDigestIsUpToDateAndNothingRolls) {
   }
 }
 
+TEST_F(Adopt, HistoryGivesWayWhereAnnotationsAreNearlyFull) {
+  Spec spec = unstamped();
+  const std::string entry_key = "note";
+  const auto put_with_room_for = [&](std::size_t bytes) {
+    spec.annotations[entry_key] = std::string(workload::kMaxAnnotationsBytes - bytes, 'x');
+    put(spec);
+    put_pod(spec, "one", running(kNow));
+    (void)sweep_slot();
+  };
+  put_with_room_for(300);  // the baseline alone
+  EXPECT_EQ(baseline(spec), stamp_text(kImage, kNow));
+  EXPECT_EQ(cluster_.annotation(spec, workload::kHistoryKey), "");
+  put_with_room_for(100);  // nothing
+  EXPECT_EQ(baseline(spec), "");
+  EXPECT_EQ(last_.plans.at(0).slots.at(0).verdict, Verdict::kNoStamp);
+}
+
 TEST_F(Adopt, OnceAdoptedNoPodIsReadAndNothingWritten) {
   const Spec spec = unstamped();
   put(spec);
