@@ -228,6 +228,9 @@ int run(int argc, char** argv) {
   const Logger log = Logger::to_stderr(options.config.log_level);
   Parts parts;
   if (auto built = build(parts, options, log); !built) return refuse(built.error(), kExitUsage);
+  parts.metrics.gauge("tidemark_build_info", "Always 1.")
+      .with({{"program", "sweeper"}, {"version", TIDEMARK_VERSION}})
+      .set(1);
   SweepMetrics sweep_metrics(parts.metrics, options.config.sweeper.max_rollouts);
   kube::EventRecorder events(
       *parts.api, parts.clock,

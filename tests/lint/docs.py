@@ -42,6 +42,20 @@ def paths(root, files):
     return findings
 
 
+METRIC = re.compile(r'"(tidemark_[a-z_]+)"')
+
+
+def metrics(root, files):
+    """deploy/README.md lists the programs' metrics: all of them, and no others."""
+    programs = ("src/", "certs/", "webhook/", "sweeper/")
+    made = {name for file in files if str(file.relative_to(root)).startswith(programs) and file.suffix == ".cc"
+            for name in METRIC.findall(file.read_text())}
+    table = (root / "deploy/README.md").read_text().split("\n## Metrics\n")[-1].split("\n## ")[0]
+    told = set(re.findall(r"^\| `(tidemark_\w+)`", table, re.MULTILINE))
+    return ([f"deploy/README.md: {name} is not listed under Metrics" for name in sorted(made - told)]
+            + [f"deploy/README.md: no program makes {name}" for name in sorted(told - made)])
+
+
 def configuration(root, _files):
     """The configuration that deploy/README.md shows is one that the programs take."""
     shown = re.search(r"```yaml\n(logLevel:.*?)```", (root / "deploy/README.md").read_text(), re.DOTALL)
