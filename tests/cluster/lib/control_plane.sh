@@ -17,8 +17,10 @@ start_etcd() {
     --initial-cluster default=http://127.0.0.1:2380 --quota-backend-bytes $((2 << 30))
 }
 
+# $TIDEMARK_APISERVER_FLAGS: more of its flags, parted by spaces.
 start_apiserver() {
-  local pki="$state/pki"
+  local pki="$state/pki" more
+  read -r -a more <<<"${TIDEMARK_APISERVER_FLAGS:-}"
   # Aggregator routing makes the API server call a webhook's pods directly, over the bridge: it needs no kube-proxy.
   start kube-apiserver "$(binary kube-apiserver)" \
     --etcd-servers http://127.0.0.1:2379 \
@@ -31,17 +33,20 @@ start_apiserver() {
     --service-account-key-file "$pki/service-accounts.pub" \
     --service-account-signing-key-file "$pki/service-accounts.key" \
     --service-cluster-ip-range "$kServiceRange" --feature-gates ImageVolume=true \
-    --authorization-mode Node,RBAC --enable-aggregator-routing=true --allow-privileged=true --profiling=false
+    --authorization-mode Node,RBAC --enable-aggregator-routing=true --allow-privileged=true --profiling=false \
+    "${more[@]}"
 }
 
+# $TIDEMARK_CONTROLLER_FLAGS: more of its flags, parted by spaces.
 start_controller_manager() {
-  local pki="$state/pki"
+  local pki="$state/pki" more
+  read -r -a more <<<"${TIDEMARK_CONTROLLER_FLAGS:-}"
   start kube-controller-manager "$(binary kube-controller-manager)" \
     --kubeconfig "$pki/kube-controller-manager.kubeconfig" --bind-address 127.0.0.1 --leader-elect=false \
     --use-service-account-credentials --root-ca-file "$pki/ca.crt" \
     --service-account-private-key-file "$pki/service-accounts.key" \
     --cluster-signing-cert-file "$pki/ca.crt" --cluster-signing-key-file "$pki/ca.key" \
-    --service-cluster-ip-range "$kServiceRange"
+    --service-cluster-ip-range "$kServiceRange" "${more[@]}"
 }
 
 control_plane_start() {
