@@ -40,6 +40,21 @@ std::string identity_of(const std::vector<registry::Credential>& credentials) {
 using Place = std::pair<std::string, std::string>;  // reference, pull source
 using Places = std::map<Place, Question*>;
 
+// The first workload of each place that is to be asked from.
+std::vector<const Workload*> sources_to_read(const std::vector<Workload>& workloads,
+                                             const CheckOptions& options) {
+  std::set<std::string> seen;
+  std::vector<const Workload*> out;
+  for (const Workload& workload : workloads) {
+    const bool wanted = std::ranges::any_of(workload.slots, [&](const TrackedSlot& slot) {
+      return asks(workload, slot, options.adopt) &&
+             (options.only == nullptr || options.only->contains(slot.reference->tagged()));
+    });
+    if (wanted && seen.insert(workload.pull_source()).second) out.push_back(&workload);
+  }
+  return out;
+}
+
 // `only`: of these places; nullptr: of all.
 std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials,
                              const CheckOptions& options, const Places* only = nullptr) {
@@ -154,6 +169,7 @@ void ask_refused_again(std::vector<Question>& questions, const std::vector<Workl
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
                   PullCredentials& credentials, const CheckOptions& options, std::stop_token stop) {
   credentials.begin(Deadline::after(options.whole), stop);
+  credentials.prefetch(sources_to_read(workloads, options), options.concurrency);
   std::vector<Question> questions = gather(workloads, credentials, options);
   ask_all(questions, resolver, options, stop);
   ask_refused_again(questions, workloads, resolver, credentials, options, stop);

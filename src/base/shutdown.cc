@@ -3,7 +3,6 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
-#include <ctime>
 #include <mutex>
 
 namespace tidemark {
@@ -17,29 +16,35 @@ sigset_t termination_signals() {
   return set;
 }
 
-// How often the waiting thread looks whether the object is being destroyed.
-constexpr std::timespec kPollInterval{.tv_sec = 0, .tv_nsec = 200'000'000};
+// Wakes the waiting thread, and it alone: a program must end when its work does, not at the next
+// look at a clock.
+constexpr int kWake = SIGUSR1;
 
 }  // namespace
 
 ShutdownSignal::ShutdownSignal() {
-  const sigset_t signals = termination_signals();
+  sigset_t signals = termination_signals();
+  sigaddset(&signals, kWake);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);
 
   waiter_ = std::jthread([this, signals](const std::stop_token& done) {
-    while (!done.stop_requested()) {
-      const int received = sigtimedwait(&signals, nullptr, &kPollInterval);
-      if (received <= 0) continue;
+    while (true) {
+      const int received = sigwaitinfo(&signals, nullptr);
+      if (done.stop_requested()) return;
+      if (received <= 0 || received == kWake) continue;
       if (stop_.stop_requested()) std::_Exit(128 + received);
       stop_.request_stop();
     }
   });
 }
 
-ShutdownSignal::~ShutdownSignal() = default;
+ShutdownSignal::~ShutdownSignal() {
+  waiter_.request_stop();
+  pthread_kill(waiter_.native_handle(), kWake);
+}
 
 void ShutdownSignal::wait() const {
   std::mutex mutex;

@@ -1,10 +1,10 @@
 // ShutdownSignal: SIGTERM and SIGINT as a std::stop_token.
 //
 // Purpose: programs build exactly one, first thing in main and before any thread is started (the
-// signals are blocked in the calling thread and in all that it starts). It ignores SIGPIPE as well:
-// a peer that hangs up is an error of one connection, not of the process.
-// Thread-safety: token() and wait() from any thread. A second signal ends the process at once, so
-// that a stuck shutdown can be interrupted.
+// signals, and SIGUSR1 by which it ends, are blocked in the calling thread and in all that it
+// starts). It ignores SIGPIPE as well: a peer that hangs up is an error of one connection, not of
+// the process. Thread-safety: token() and wait() from any thread. A second signal ends the process
+// at once, so that a stuck shutdown can be interrupted.
 #pragma once
 
 #include <stop_token>

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <latch>
+#include <thread>
+
 #include "base/base64.h"
 #include "sweeper/cluster.h"
 #include "sweeper/run.h"
@@ -61,6 +65,30 @@ TEST(PullCredentials, AreReadOnceForManySweeps) {
   cluster.clock.advance(PullCredentials::kTtl);
   (void)cluster.sweep_and_keep();
   EXPECT_EQ(cluster.reads(), 2U);
+}
+
+TEST(PullCredentials, OfManyNamespacesAreReadSideBySide) {
+  Cluster cluster;
+  for (const char* ns : {"team-b", "team-c"}) {
+    cluster.add_namespace(ns);
+    Spec spec;
+    spec.ns = ns;
+    cluster.put(spec);
+  }
+  cluster.resolver.serve(kImage, fake_digest('a'));
+  std::latch both(2);
+  std::atomic<int> alone = 0;
+  cluster.api.before([&](const auto& call) -> std::optional<Error> {
+    if (call.path.find("/serviceaccounts/") == std::string::npos) return std::nullopt;
+    both.count_down();
+    for (int i = 0; i < 5000 && !both.try_wait(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    if (!both.try_wait()) ++alone;
+    return std::nullopt;
+  });
+  ASSERT_TRUE(cluster.sweep());
+  EXPECT_EQ(alone, 0);
 }
 
 TEST(PullCredentials, ARotatedSecretIsReadAndAskedWithInTheSameSweep) {
