@@ -36,16 +36,15 @@ json metadata_of(std::string_view text) {
 }
 
 void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns,
-               const Selection& selection, const workload::Settings& defaults, Collection& out,
+               const Selection& selection,
+               const std::function<void(const workload::Object&)>& visit, Collection& out,
                const std::stop_token& stop) {
   const auto take = [&](std::string_view text) -> Status {
     const auto object = workload::parse_object(text, kind);
     if (!object) {
       out.problems.push_back(unreadable(kind, object_key(text), object.error()));
-      return {};
-    }
-    if (auto tracked = track_unless_skipped(*object, out.namespaces, defaults); tracked) {
-      out.workloads.push_back(std::move(*tracked));
+    } else if (!is_skipped(*object)) {
+      visit(*object);
     }
     return {};
   };
@@ -168,6 +167,20 @@ Result<std::vector<workload::HoldOrder>> read_cluster_orders(kube::Api& api,
   return fail(own.error());
 }
 
+Status visit_rollable(kube::Api& api, const workload::KindTable& kinds, const Selection& selection,
+                      const std::function<void(const workload::Object&)>& visit, Collection& out,
+                      const std::stop_token& stop) {
+  const std::vector<std::string> all{""};
+  for (const workload::Kind& kind : kinds.all()) {
+    if (!kind.rollable) continue;
+    for (const std::string& ns : selection.namespaces.empty() ? all : selection.namespaces) {
+      if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");
+      list_kind(api, kind, ns, selection, visit, out, stop);
+    }
+  }
+  return {};
+}
+
 Result<Collection> collect(kube::Api& api, const workload::KindTable& kinds,
                            const Selection& selection, const workload::Settings& defaults,
                            std::stop_token stop) {
@@ -175,13 +188,13 @@ Result<Collection> collect(kube::Api& api, const workload::KindTable& kinds,
   auto namespaces = read_namespaces(api, selection.namespaces, stop);
   if (!namespaces) return fail(namespaces.error());
   out.namespaces = std::move(*namespaces);
-  const std::vector<std::string> all{""};
-  for (const workload::Kind& kind : kinds.all()) {
-    if (!kind.rollable) continue;
-    for (const std::string& ns : selection.namespaces.empty() ? all : selection.namespaces) {
-      if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");
-      list_kind(api, kind, ns, selection, defaults, out, stop);
+  const auto take = [&](const workload::Object& object) {
+    if (auto tracked = track_unless_skipped(object, out.namespaces, defaults); tracked) {
+      out.workloads.push_back(std::move(*tracked));
     }
+  };
+  if (auto seen = visit_rollable(api, kinds, selection, take, out, stop); !seen) {
+    return fail(seen.error());
   }
   return out;
 }

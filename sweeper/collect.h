@@ -10,6 +10,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -79,6 +80,12 @@ bool is_skipped(const workload::Object& object);
 // list them), or of all where none is named.
 Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string>& names,
                                    const std::stop_token& stop = {});
+
+// Every object of the rollable kinds that is not skipped, as it is listed. What cannot be read
+// becomes a problem of `out`. Errors: a stop.
+Status visit_rollable(kube::Api& api, const workload::KindTable& kinds, const Selection& selection,
+                      const std::function<void(const workload::Object&)>& visit, Collection& out,
+                      const std::stop_token& stop = {});
 
 Result<Collection> collect(kube::Api& api, const workload::KindTable& kinds,
                            const Selection& selection, const workload::Settings& defaults,

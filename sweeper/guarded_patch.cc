@@ -1,8 +1,10 @@
 #include "sweeper/guarded_patch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "workload/annotations.h"
 
 namespace tidemark::sweeper {
@@ -10,17 +12,24 @@ namespace {
 
 using workload::StringMap;
 
-constexpr std::string_view kMetadata = "/metadata";
+constexpr const char* kMetadata = "/metadata";
 // It meets a controller's write only by chance; five times in a row is no chance.
 constexpr int kMaxTries = 5;
 
-// The annotations of the metadata at `metadata`.
-void change_guarded(workload::JsonPatch& patch, const std::string& metadata, bool metadata_exists,
-                    bool annotations_exist, const StringMap& current, const StringMap& wanted) {
-  const std::string pointer = metadata + "/annotations";
-  if (!metadata_exists) {
-    patch.test(metadata, "null");
-  } else if (!annotations_exist) {
+// A string map of the metadata at `metadata`.
+struct MapPlace {
+  std::string metadata;
+  bool metadata_exists = true;
+  std::string_view map;  // "annotations", "labels"
+  bool map_exists = true;
+};
+
+void change_guarded(workload::JsonPatch& patch, const MapPlace& place, const StringMap& current,
+                    const StringMap& wanted) {
+  const std::string pointer = (place.metadata + "/").append(place.map);
+  if (!place.metadata_exists) {
+    patch.test(place.metadata, "null");
+  } else if (!place.map_exists) {
     patch.test(pointer, "null");
   } else {
     const auto pin = [&](const std::string& key) {
@@ -36,7 +45,17 @@ void change_guarded(workload::JsonPatch& patch, const std::string& metadata, boo
       if (!current.contains(key)) pin(key);
     }
   }
-  patch.change_map(pointer, metadata_exists, annotations_exist, current, wanted);
+  patch.change_map(pointer, place.metadata_exists, place.map_exists, current, wanted);
+}
+
+// "/spec/.../containers/0/image" -> "/spec/.../containers/0/name"; an image volume's pointer ends
+// with "/image/reference".
+std::string name_pointer(const workload::Slot& slot) {
+  const std::string_view tail =
+      slot.type == workload::SlotType::kImageVolume ? "/image/reference" : "/image";
+  std::string_view pointer = slot.image_pointer;
+  pointer.remove_suffix(std::min(tail.size(), pointer.size()));
+  return std::string(pointer) + "/name";
 }
 
 }  // namespace
@@ -74,16 +93,27 @@ workload::JsonPatch patch_of(const workload::Object& object) {
 
 void change_annotations(workload::JsonPatch& patch, const workload::Object& object,
                         const workload::StringMap& wanted) {
-  change_guarded(patch, std::string(kMetadata), /*metadata_exists=*/true, object.has_annotations,
-                 object.annotations, wanted);
+  change_guarded(
+      patch, {.metadata = kMetadata, .map = "annotations", .map_exists = object.has_annotations},
+      object.annotations, wanted);
+}
+
+void change_labels(workload::JsonPatch& patch, const workload::Object& object,
+                   const workload::StringMap& wanted) {
+  change_guarded(patch,
+                 {.metadata = kMetadata, .map = "labels", .map_exists = !object.labels.empty()},
+                 object.labels, wanted);
 }
 
 void change_template_annotations(workload::JsonPatch& patch, const workload::Object& object,
                                  const workload::StringMap& wanted) {
   const workload::PodTemplate& pod_template = object.pod_template;
-  change_guarded(patch, object.kind->template_pointer + std::string(kMetadata),
-                 pod_template.has_metadata, pod_template.has_annotations, pod_template.annotations,
-                 wanted);
+  change_guarded(patch,
+                 {.metadata = object.kind->template_pointer + kMetadata,
+                  .metadata_exists = pod_template.has_metadata,
+                  .map = "annotations",
+                  .map_exists = pod_template.has_annotations},
+                 pod_template.annotations, wanted);
 }
 
 bool put_history(workload::StringMap& annotations, std::vector<workload::HistoryEntry> history) {
@@ -96,34 +126,53 @@ bool put_history(workload::StringMap& annotations, std::vector<workload::History
   }
 }
 
-Result<Annotated> annotate(kube::Api& api, const std::string& path, const workload::Kind& kind,
-                           const AnnotationChange& change, bool dry_run,
-                           const std::stop_token& stop) {
+void change_image(workload::JsonPatch& patch, const workload::Slot& slot, std::string_view image) {
+  patch.test(name_pointer(slot), stored_string(slot.name));
+  patch.test(slot.image_pointer, stored_string(slot.image));
+  if (!image.empty() && image != slot.image) patch.replace(slot.image_pointer, json_quote(image));
+}
+
+Result<Patched> patch_guarded(kube::Api& api, const std::string& path, const workload::Kind& kind,
+                              const PatchMaker& make, const kube::PatchOptions& options,
+                              const std::stop_token& stop) {
   Error last;
   for (int tries = 0; tries < kMaxTries; ++tries) {
     const auto text = api.get(path, Deadline::after(kWriteDeadline), stop);
     if (!text) return fail(text.error());
     auto object = workload::parse_object(*text, kind);
     if (!object) return fail(object.error());
-    const auto wanted = change(*object);
-    if (!wanted) return fail(wanted.error());
-    const bool changes = *wanted != object->annotations;
-    if (!changes || dry_run) return Annotated{std::move(*object), changes};
-    workload::JsonPatch patch = patch_of(*object);
-    change_annotations(patch, *object, *wanted);
-    // As the sweeper's: admission gives Tidemark's records back to all other writers.
+    const auto patch = make(*object);
+    if (!patch) return fail(patch.error());
+    if (!*patch || options.dry_run) return Patched{std::move(*object), patch->has_value()};
     const auto stored =
-        api.patch(path, patch.str(), {.field_manager = std::string(workload::kStampWriter)},
-                  Deadline::after(kWriteDeadline), stop);
+        api.patch(path, (*patch)->str(), options, Deadline::after(kWriteDeadline), stop);
     if (stored) {
       object = workload::parse_object(*stored, kind);
       if (!object) return fail(object.error());
-      return Annotated{std::move(*object), /*changed=*/true};
+      return Patched{std::move(*object), /*changed=*/true};
     }
     last = stored.error();
     if (last.kind != ErrorKind::kConflict) return fail(last);
   }
   return fail(last);
+}
+
+Result<Patched> annotate(kube::Api& api, const std::string& path, const workload::Kind& kind,
+                         const AnnotationChange& change, bool dry_run,
+                         const std::stop_token& stop) {
+  const auto make =
+      [&](const workload::Object& object) -> Result<std::optional<workload::JsonPatch>> {
+    const auto wanted = change(object);
+    if (!wanted) return fail(wanted.error());
+    if (*wanted == object.annotations) return std::nullopt;
+    workload::JsonPatch patch = patch_of(object);
+    change_annotations(patch, object, *wanted);
+    return patch;
+  };
+  // As the sweeper's: admission gives Tidemark's records back to all other writers.
+  return patch_guarded(api, path, kind, make,
+                       {.field_manager = std::string(workload::kStampWriter), .dry_run = dry_run},
+                       stop);
 }
 
 }  // namespace tidemark::sweeper

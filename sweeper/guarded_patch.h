@@ -2,13 +2,14 @@
 //
 // Purpose: the one place that knows how the API server compares a `test`. A concurrent edit makes
 // such a patch fail (422 without causes), it is never overwritten. Thread-safety: pure functions,
-// but for annotate(), which works over a thread-safe Api. Errors: those of the API. Source: RFC
-// 6902; `replace` of a missing key answers 200 at the API server: hence a `test` before every
-// change (of a missing key: for null).
+// but for annotate() and patch_guarded(), which work over a thread-safe Api. Errors: those of the
+// API. Source: RFC 6902; `replace` of a missing key answers 200 at the API server: hence a `test`
+// before every change (of a missing key: for null).
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -34,10 +35,12 @@ std::string stored_string(std::string_view text);
 // A patch of `object`, and of no other that bears its name later.
 workload::JsonPatch patch_of(const workload::Object& object);
 
-// Brings the object's own annotations, or its template's, to `wanted`, with a `test` for every key
-// that differs.
+// Brings the object's own annotations or labels, or its template's annotations, to `wanted`, with a
+// `test` for every key that differs.
 void change_annotations(workload::JsonPatch& patch, const workload::Object& object,
                         const workload::StringMap& wanted);
+void change_labels(workload::JsonPatch& patch, const workload::Object& object,
+                   const workload::StringMap& wanted);
 void change_template_annotations(workload::JsonPatch& patch, const workload::Object& object,
                                  const workload::StringMap& wanted);
 
@@ -45,18 +48,30 @@ void change_template_annotations(workload::JsonPatch& patch, const workload::Obj
 // entries give way (stamp contract, rule 8). False: there is no room even without any.
 bool put_history(workload::StringMap& annotations, std::vector<workload::HistoryEntry> history);
 
-// The annotations that an object is to have.
-using AnnotationChange = std::function<Result<workload::StringMap>(const workload::Object&)>;
+// Tests that the slot at its place is still this one, with this image; `image`: what is written in
+// its place, "" for nothing.
+void change_image(workload::JsonPatch& patch, const workload::Slot& slot, std::string_view image);
 
-struct Annotated {
+// What is to change on an object, as it was just read; nullopt: nothing.
+using PatchMaker =
+    std::function<Result<std::optional<workload::JsonPatch>>(const workload::Object&)>;
+
+struct Patched {
   workload::Object object;  // as it is stored now
   bool changed = false;     // or, in a dry run, would be
 };
 
-// Reads the object at `path` and changes its own annotations; anew where somebody else wrote it
-// meanwhile. Errors: those of the API and of `change`.
-Result<Annotated> annotate(kube::Api& api, const std::string& path, const workload::Kind& kind,
-                           const AnnotationChange& change, bool dry_run,
-                           const std::stop_token& stop);
+// Reads the object at `path` and sends what `make` makes of it; anew where somebody else wrote it
+// meanwhile. Errors: those of the API and of `make`.
+Result<Patched> patch_guarded(kube::Api& api, const std::string& path, const workload::Kind& kind,
+                              const PatchMaker& make, const kube::PatchOptions& options,
+                              const std::stop_token& stop);
+
+// The annotations that an object is to have.
+using AnnotationChange = std::function<Result<workload::StringMap>(const workload::Object&)>;
+
+// patch_guarded() of the object's own annotations, as the sweeper.
+Result<Patched> annotate(kube::Api& api, const std::string& path, const workload::Kind& kind,
+                         const AnnotationChange& change, bool dry_run, const std::stop_token& stop);
 
 }  // namespace tidemark::sweeper

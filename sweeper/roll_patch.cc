@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/log.h"
 #include "sweeper/guarded_patch.h"
 #include "workload/annotations.h"
 #include "workload/records.h"
@@ -24,28 +23,9 @@ const workload::Slot* slot_of(const workload::PodTemplate& pod_template, std::st
   return nullptr;
 }
 
-// "/spec/.../containers/0/image" -> "/spec/.../containers/0/name"; an image volume's pointer ends
-// with "/image/reference".
-std::string name_pointer(const workload::Slot& slot) {
-  const std::string_view tail =
-      slot.type == workload::SlotType::kImageVolume ? "/image/reference" : "/image";
-  std::string_view pointer = slot.image_pointer;
-  pointer.remove_suffix(std::min(tail.size(), pointer.size()));
-  return std::string(pointer) + "/name";
-}
-
 workload::Stamp new_stamp(const SlotPlan& slot) {
   // A stamp's reference parses, or it would not be a stamp.
   return workload::Stamp::make(image::Reference::parse(slot.from->reference()).value(), *slot.to);
-}
-
-// The slot is the one that was planned for, and its image is written where it is to be another.
-void change_image(workload::JsonPatch& patch, const workload::Slot& slot, const SlotPlan& planned) {
-  patch.test(name_pointer(slot), stored_string(slot.name));
-  patch.test(slot.image_pointer, stored_string(slot.image));
-  if (!planned.to_image.empty() && planned.to_image != slot.image) {
-    patch.replace(slot.image_pointer, json_quote(planned.to_image));
-  }
 }
 
 std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTime now) {
@@ -130,7 +110,7 @@ workload::JsonPatch make_roll_patch(const workload::Object& object, const Worklo
     if (!planned.changes()) continue;
     const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
     if (slot == nullptr) continue;
-    change_image(patch, *slot, planned);
+    change_image(patch, *slot, planned.to_image);
     of_template.insert_or_assign(slot->stamp_key(), new_stamp(planned).str());
   }
   if (plan.restarted_at) {

@@ -92,9 +92,11 @@ std::string object_path(const workload::Kind& kind, std::string_view ns, std::st
   return kube::resource_path(kind.api_version(), kind.plural, ns, name);
 }
 
-std::string Workload::label() const {
-  return lower(kind->kind) + (kind->custom ? "." + kind->group : "") + "/" + name;
+std::string object_label(const workload::Kind& kind, std::string_view name) {
+  return lower(kind.kind) + (kind.custom ? "." + kind.group : "") + "/" + std::string(name);
 }
+
+std::string Workload::label() const { return object_label(*kind, name); }
 
 std::string Workload::pull_source() const {
   // As the ServiceAccount admission plugin does it: a pod with pull secrets of its own does not get

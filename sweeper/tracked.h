@@ -25,6 +25,8 @@ namespace tidemark::sweeper {
 // Below the API server's root. "" as `ns`: cluster-scoped, or all namespaces; as `name`: the list.
 std::string object_path(const workload::Kind& kind, std::string_view ns,
                         std::string_view name = {});
+// "deployment/web", "rollout.argoproj.io/web", as kubectl has it.
+std::string object_label(const workload::Kind& kind, std::string_view name);
 
 struct TrackedSlot {
   // Only kSweepable asks a registry; the others have nothing that could move.
@@ -74,7 +76,7 @@ struct Workload {
   std::vector<std::string> pull_secrets;
   std::string service_account;  // never ""
 
-  std::string label() const;  // "deployment/web", "rollout.argoproj.io/web", as kubectl has it
+  std::string label() const;  // object_label()
   // Where its pull credentials come from: equal for workloads that share them.
   std::string pull_source() const;
 };
