@@ -11,6 +11,7 @@
 
 #include "base/shutdown.h"
 #include "sweeper/guarded_patch.h"
+#include "sweeper/migrate.h"
 #include "sweeper/pods.h"
 #include "sweeper/running.h"
 #include "workload/annotations.h"
@@ -299,6 +300,15 @@ int resume(const SweepContext& context, const Options& options, Streams streams,
     streams.out << "still held: " << left.text() << "\n";
   }
   return kExitOk;
+}
+
+int migrate(const SweepContext& context, const Options& options, Streams streams,
+            std::stop_token stop) {
+  const auto report =
+      migrate_cluster(context.api, options.config.kinds, options.selection, options.migrate, stop);
+  if (!report) return complain(streams.err, report.error());
+  streams.out << print_migration(*report, options.format);
+  return report->complete ? kExitOk : kExitMovedOrFailed;
 }
 
 }  // namespace tidemark::sweeper

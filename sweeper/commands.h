@@ -1,4 +1,4 @@
-// once, status, explain, history, hold and resume: what people and CronJobs call.
+// once, status, explain, history, hold, resume and migrate: what people and CronJobs call.
 //
 // Purpose: each command as a function over the interfaces that a sweep works with, printing to a
 // stream and giving the exit code. Thread-safety: one thread.
@@ -35,5 +35,8 @@ int hold(const SweepContext& context, const Options& options, Streams streams,
 // Tells, too, what still holds the workload.
 int resume(const SweepContext& context, const Options& options, Streams streams,
            std::stop_token stop = {});
+// 1 also where a kind could not be listed, or a change not be written.
+int migrate(const SweepContext& context, const Options& options, Streams streams,
+            std::stop_token stop = {});
 
 }  // namespace tidemark::sweeper

@@ -45,6 +45,10 @@ struct Flags {
   std::string reason;
   std::string until;
   std::string hold_for;
+  std::vector<std::string> from;
+  bool apply = false;
+  bool remove = false;
+  bool unpin = false;
 };
 
 void add_selection(CLI::App& command, Flags& flags) {
@@ -85,6 +89,22 @@ void add_output(CLI::App& command, Flags& flags) {
   command.add_option("-o,--output", flags.output, "table, json or yaml");
 }
 
+void add_migrate(CLI::App& command, Flags& flags) {
+  add_selection(command, flags);
+  add_output(command, flags);
+  command.add_option("--from", flags.from, "only what these programs were told (default: all)")
+      ->delimiter(',')
+      ->type_name("figwasp|kube-autorollout|imago|k8s-digester|keel");
+  command.add_flag("--apply", flags.apply,
+                   "write it: annotations of the workloads themselves, nothing rolls for them");
+  command.add_flag("--remove", flags.remove,
+                   "take the other program's keys away, where all they ask for is translated");
+  command.add_flag("--unpin", flags.unpin,
+                   "write images without the digest that another program added: with --apply this "
+                   "ROLLS every workload whose image is changed; a pin that may be your own only "
+                   "with --from");
+}
+
 struct Commands {
   CLI::App* run = nullptr;
   CLI::App* once = nullptr;
@@ -93,6 +113,7 @@ struct Commands {
   CLI::App* history = nullptr;
   CLI::App* hold = nullptr;
   CLI::App* resume = nullptr;
+  CLI::App* migrate = nullptr;
   CLI::App* manifest = nullptr;
 };
 
@@ -171,6 +192,10 @@ Commands declare(CLI::App& app, Flags& flags) {
   commands.resume = app.add_subcommand("resume", "take a hold back, also that of a rollback");
   add_order(*commands.resume, flags);
 
+  commands.migrate = app.add_subcommand(
+      "migrate", "tell what other programs were told, in Tidemark's words; --apply writes it");
+  add_migrate(*commands.migrate, flags);
+
   commands.manifest = app.add_subcommand(
       "manifest", "print the rights that the configuration's kinds need, to be applied");
   return commands;
@@ -220,7 +245,8 @@ Status select(const Flags& flags, Options& out) {
   if (!flags.field_selector.empty()) selection.field_selector = flags.field_selector;
   if (flags.all_namespaces) selection.namespaces.clear();
   if (!flags.namespaces.empty()) selection.namespaces = flags.namespaces;
-  const bool by_hand = out.command == Command::kOnce || out.command == Command::kStatus;
+  const bool by_hand = out.command == Command::kOnce || out.command == Command::kStatus ||
+                       out.command == Command::kMigrate;
   out.own_namespace_only =
       by_hand && selection.namespaces.empty() && !flags.all_namespaces && flags.excluded.empty();
   return {};
@@ -316,6 +342,14 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   if (order) {
     if (auto read = read_order(flags, out.hold); !read) return read;
   }
+  if (out.command == Command::kMigrate) {
+    auto from = parse_peers(flags.from);
+    if (!from) return fail(within("--from", from.error()));
+    out.migrate = {.from = std::move(*from),
+                   .apply = flags.apply,
+                   .remove = flags.remove,
+                   .unpin = flags.unpin};
+  }
   if (order || out.command == Command::kExplain || out.command == Command::kHistory) {
     auto target =
         order ? read_order_target(flags, out) : parse_target(flags.target, out.config.kinds);
@@ -386,6 +420,7 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
   if (commands.history->parsed()) options.command = Command::kHistory;
   if (commands.hold->parsed()) options.command = Command::kHold;
   if (commands.resume->parsed()) options.command = Command::kResume;
+  if (commands.migrate->parsed()) options.command = Command::kMigrate;
   if (auto completed = complete(flags, environment, options); !completed) {
     err << completed.error().message << "\n";
     return Exit{kExitUsage};

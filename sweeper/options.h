@@ -14,12 +14,13 @@
 #include "kube/config.h"
 #include "sweeper/collect.h"
 #include "sweeper/hold.h"
+#include "sweeper/migrate.h"
 #include "sweeper/output.h"
 #include "sweeper/terminal.h"
 
 namespace tidemark::sweeper {
 
-enum class Command { kRun, kOnce, kStatus, kExplain, kHistory, kHold, kResume };
+enum class Command { kRun, kOnce, kStatus, kExplain, kHistory, kHold, kResume, kMigrate };
 
 // KIND/NAME of explain, history, hold and resume; the whole cluster's is Tidemark's own namespace.
 struct Target {
@@ -45,7 +46,8 @@ struct Options {
   Terminal terminal;   // of a table
   bool watch = false;  // status
   Target target;
-  HoldRequest hold;           // resume: its slots
+  HoldRequest hold;  // resume: its slots
+  MigrateRequest migrate;
   bool leader_elect = false;  // run
   std::string identity;       // of this replica; "" for the host's name
 };

@@ -34,6 +34,13 @@ std::string cut_to(std::string line, std::size_t width) {
   return line;
 }
 
+// A value that may be a whole document.
+std::string shortened(std::string text) {
+  constexpr std::size_t kShown = 60;
+  if (text.size() <= kShown) return text;
+  return cut_to(std::move(text), kShown) + "...";
+}
+
 // Narrow terminals: leaves columns out, in this order, until all but the last, which is cut, fit.
 void leave_out(std::vector<Row>& rows, const std::vector<std::string>& order, std::size_t width) {
   constexpr std::size_t kLastColumn = 16;
@@ -300,6 +307,95 @@ std::string coloured(std::string_view text, const ClusterStatus& status,
   return out;
 }
 
+std::string found_text(const Migration& change) {
+  if (change.place == "image") return change.key + ": " + change.found;
+  return std::string(change.place) + " " + change.key + ": " + shortened(change.found);
+}
+
+std::string change_text(const Migration& change) {
+  switch (change.action) {
+    case Migration::Action::kNone:
+      return "-";
+    case Migration::Action::kWrite:
+      return change.target + ": " + change.value;
+    case Migration::Action::kRemove:
+      return "remove " + std::string(change.place) + " " + change.key;
+    case Migration::Action::kByHand:
+      return "manifest: " + change.value;
+    case Migration::Action::kUnpin:
+      return "image: " + change.value;
+  }
+  return "-";
+}
+
+// Of one finding: what is (to be) done about it.
+std::string_view progress_of(const MigrationPlan& plan, const Migration& change) {
+  if (change.action == Migration::Action::kByHand) return "by hand";
+  if (!change.writes()) return "-";
+  if (plan.error) return "failed";
+  return plan.written ? "written" : "to write";
+}
+
+std::string counted(std::size_t count, std::string_view what) {
+  return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
+}
+
+std::string migration_summary(const MigrationReport& report) {
+  const std::size_t left = report.left();
+  const std::size_t pins = report.pins();
+  std::string out;
+  if (left > 0) out += counted(left, "change") + " to write: --apply writes what is named so\n";
+  if (pins > 0) out += counted(pins, "pinned image") + ": change their manifests\n";
+  return out.empty() ? "nothing is left to do\n" : out;
+}
+
+std::string migration_table(const MigrationReport& report) {
+  std::vector<Row> rows{{"NAMESPACE", "WORKLOAD", "FROM", "FOUND", "CHANGE", "STATE", "NOTE"}};
+  for (const MigrationPlan& plan : report.plans) {
+    for (const Migration& change : plan.changes) {
+      const bool failed = change.writes() && plan.error;
+      rows.push_back({plan.ns, plan.label, std::string(to_string(change.from)), found_text(change),
+                      change_text(change), std::string(progress_of(plan, change)),
+                      failed ? plan.error->message : change.note});
+    }
+  }
+  for (const CollectProblem& problem : report.problems) {
+    rows.push_back({problem.ns.empty() ? "-" : problem.ns, problem.what, "-", "-", "-", "-",
+                    "cannot be read: " + problem.error.message});
+  }
+  return (rows.size() == 1 ? "" : table(std::move(rows))) + migration_summary(report);
+}
+
+Json to_json(const MigrationPlan& plan, const Migration& change) {
+  Json out{{"namespace", plan.ns},
+           {"workload", plan.label},
+           {"from", to_string(change.from)},
+           {"place", change.place},
+           {"key", change.key},
+           {"found", change.found},
+           {"action", to_string(change.action)}};
+  if (!change.target.empty()) out["annotation"] = change.target;
+  if (!change.value.empty()) out["value"] = change.value;
+  out["state"] = progress_of(plan, change);
+  if (!change.note.empty()) out["note"] = change.note;
+  if (change.writes() && plan.error) out["error"] = plan.error->message;
+  return out;
+}
+
+Json migration_json(const MigrationReport& report) {
+  Json out{{"changes", Json::array()}, {"problems", Json::array()}};
+  for (const MigrationPlan& plan : report.plans) {
+    for (const Migration& change : plan.changes) out["changes"].push_back(to_json(plan, change));
+  }
+  for (const CollectProblem& problem : report.problems) {
+    out["problems"].push_back(
+        {{"namespace", problem.ns}, {"what", problem.what}, {"error", problem.error.message}});
+  }
+  out["left"] = report.left();
+  out["pins"] = report.pins();
+  return out;
+}
+
 }  // namespace
 
 Result<Format> parse_format(std::string_view name) {
@@ -366,6 +462,11 @@ std::string print_status(const ClusterStatus& status, Format format, WallTime no
            printable(problem.error.message) + "\n";
   }
   return out;
+}
+
+std::string print_migration(const MigrationReport& report, Format format) {
+  return format == Format::kTable ? migration_table(report)
+                                  : serialise(migration_json(report), format);
 }
 
 std::string print_history(const std::vector<workload::HistoryEntry>& entries, Format format) {

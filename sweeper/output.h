@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sweeper/migrate.h"
 #include "sweeper/plan.h"
 #include "sweeper/running.h"
 #include "sweeper/status.h"
@@ -35,6 +36,9 @@ std::string print_explanation(const WorkloadPlan& plan, const std::vector<Runnin
 // them gets fewer, and lines that end at its width.
 std::string print_status(const ClusterStatus& status, Format format, WallTime now,
                          const Terminal& terminal = {}, const std::vector<bool>* shown = nullptr);
+
+// migrate: one line a finding, then what is left to do.
+std::string print_migration(const MigrationReport& report, Format format);
 
 // history: newest first.
 std::string print_history(const std::vector<workload::HistoryEntry>& entries, Format format);

@@ -259,6 +259,8 @@ int run(int argc, char** argv) {
       return hold(context, options, streams, shutdown.token());
     case Command::kResume:
       return resume(context, options, streams, shutdown.token());
+    case Command::kMigrate:
+      return migrate(context, options, streams, shutdown.token());
   }
   return kExitUsage;
 }

@@ -59,6 +59,9 @@ TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
       {{"hold", "deploy/web", "--for", "1h", "--until", "2999-01-01T00:00:00Z"}, "--for"},
       {{"hold", "deploy/web", "--slot", "app", "--digest", "sha256:1"}, "--digest"},
       {{"resume", "deploy/web", "--reason", "x"}, "--reason"},
+      {{"migrate", "--from", "flux"}, "flux"},
+      {{"migrate", "deploy/web"}, "deploy/web"},
+      {{"migrate", "--dry-run"}, "--dry-run"},
       {{"sweep"}, "sweep"},
       {{}, "command"},
   };
@@ -173,6 +176,23 @@ TEST(Options, ReadsAnOrder) {
   EXPECT_EQ(resume.options().target.name, "team-a");
   EXPECT_EQ(resume.options().hold.slots, (std::set<std::string>{"a", "b"}));
   EXPECT_FALSE(resume.options().hold.until);
+}
+
+TEST(Options, MigrateWritesNothingUnlessTold) {
+  const Options told = parse({"migrate", "--from", "keel,figwasp", "-l", "app=web"}).options();
+  EXPECT_EQ(told.command, Command::kMigrate);
+  EXPECT_EQ(told.migrate.from, (std::set<Peer>{Peer::kFigwasp, Peer::kKeel}));
+  EXPECT_EQ(told.selection.label_selector, "app=web");
+  EXPECT_TRUE(told.own_namespace_only);
+  EXPECT_FALSE(told.migrate.apply || told.migrate.remove || told.migrate.unpin);
+  const MigrateRequest all =
+      parse({"migrate", "-A", "--apply", "--remove", "--unpin"}).options().migrate;
+  EXPECT_TRUE(all.from.empty());
+  EXPECT_TRUE(all.apply && all.remove && all.unpin);
+}
+
+TEST(Options, TheHelpOfUnpinSaysThatItRolls) {
+  EXPECT_NE(parse({"migrate", "--help"}).out.find("ROLLS"), std::string::npos);
 }
 
 TEST(Options, AnOrderAboutTheWholeClusterGoesToTheSystemNamespace) {

@@ -1,0 +1,223 @@
+// find_keel: Keel's annotations and labels, today's and those of its first releases.
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "sweeper/migrate_findings.h"
+
+namespace tidemark::sweeper {
+namespace {
+
+using workload::StringMap;
+using workload::value_of;
+
+constexpr std::string_view kPrefix = "keel.sh/";
+constexpr std::string_view kFormerPrefix = "keel.observer/";
+constexpr std::string_view kPolicy = "keel.sh/policy";
+constexpr std::string_view kFormerPolicy = "keel.observer/policy";
+
+struct Note {
+  std::string_view key;
+  std::string_view note;  // "": nothing is to be said
+};
+// What is not of the policy.
+constexpr std::array kNotes = {
+    Note{"keel.sh/trigger", "no counterpart: the sweeper asks for every tag, and takes pushes"},
+    Note{"keel.sh/pollSchedule",
+         "no counterpart: sweeper.interval or sweeper.schedule is that of all workloads"},
+    Note{"keel.sh/approvals", "no counterpart: nobody is asked before a roll"},
+    Note{"keel.sh/approvalDeadline", "no counterpart: nobody is asked before a roll"},
+    Note{"keel.sh/notify", "no counterpart: Events of the workload tell of its rolls"},
+    Note{"keel.sh/releaseNotes", "no counterpart"},
+    Note{"keel.sh/imagePullSecret",
+         "no counterpart: the pod's own pull secrets are used, or its service account's"},
+    Note{"keel.sh/matchPreRelease", "no counterpart: Tidemark chooses no tags"},
+    Note{"keel.sh/digest", ""},
+    Note{"keel.sh/update-time", ""},
+    Note{"keel.sh/matchTag", ""},
+    Note{"keel.sh/match-tag", ""},
+    Note{"keel.sh/monitorContainers", ""},
+    Note{"keel.sh/initContainers", ""},
+    Note{"keel.sh/imageVolumes", ""}};
+
+bool is_keels(std::string_view key) {
+  return key.starts_with(kPrefix) || key.starts_with(kFormerPrefix);
+}
+
+std::vector<Migration> keys_of(const workload::Object& object) {
+  std::vector<Migration> keys;
+  const auto add = [&](std::string_view place, const StringMap& map) {
+    for (const auto& [key, value] : map) {
+      if (!is_keels(key)) continue;
+      keys.push_back({.place = place, .key = key, .found = value, .from = Peer::kKeel});
+    }
+  };
+  add("annotation", object.annotations);
+  add("label", object.labels);
+  return keys;
+}
+
+// Annotations decide before labels, today's key before the former one.
+const Migration* policy_of(const std::vector<Migration>& keys) {
+  for (const std::string_view place : {"annotation", "label"}) {
+    for (const std::string_view key : {kPolicy, kFormerPolicy}) {
+      const auto found = std::ranges::find_if(
+          keys, [&](const Migration& k) { return k.place == place && k.key == key; });
+      if (found != keys.end()) return &*found;
+    }
+  }
+  return nullptr;
+}
+
+bool matches_tag(const StringMap& beside_policy) {
+  const std::string_view now = value_of(beside_policy, "keel.sh/matchTag");
+  return (now.empty() ? value_of(beside_policy, "keel.sh/match-tag") : now) == "true";
+}
+
+std::string_view value_anywhere(const workload::Object& object, std::string_view key) {
+  const std::string_view value = value_of(object.annotations, key);
+  return value.empty() ? value_of(object.labels, key) : value;
+}
+
+bool chooses_tags(std::string_view policy) {
+  return policy == "all" || policy == "major" || policy == "minor" || policy == "patch" ||
+         policy.starts_with("glob:") || policy.starts_with("regexp:");
+}
+
+bool is_keels_kind(const workload::Kind& kind) {
+  return !kind.custom && (kind.group == "apps" || kind.kind == "CronJob");
+}
+
+// One alternative of an expression that is names alone: "web", "^web$".
+struct NamePattern {
+  std::string_view name;
+  bool from_start = false;
+  bool to_end = false;
+
+  bool matches(std::string_view container) const {
+    if (from_start && to_end) return container == name;
+    if (from_start) return container.starts_with(name);
+    return to_end ? container.ends_with(name) : container.contains(name);
+  }
+};
+
+// nullopt: an expression of another kind. It is not evaluated: who wrote it may want it to take for
+// ever.
+std::optional<std::vector<NamePattern>> parse_patterns(std::string_view text) {
+  std::vector<NamePattern> patterns;
+  while (true) {
+    const std::size_t bar = text.find('|');
+    NamePattern pattern{.name = text.substr(0, bar)};
+    if (pattern.name.starts_with('^')) {
+      pattern.from_start = true;
+      pattern.name.remove_prefix(1);
+    }
+    if (pattern.name.ends_with('$')) {
+      pattern.to_end = true;
+      pattern.name.remove_suffix(1);
+    }
+    if (!workload::is_dns_label(pattern.name)) return std::nullopt;
+    patterns.push_back(pattern);
+    if (bar == std::string_view::npos) return patterns;
+    text.remove_prefix(bar + 1);
+  }
+}
+
+// The containers that Keel does not monitor, "a,b"; nullopt where that cannot be told.
+std::optional<std::string> ignored_containers(const workload::Object& object) {
+  const std::string_view monitored = value_anywhere(object, "keel.sh/monitorContainers");
+  if (monitored.empty()) return "";
+  const auto patterns = parse_patterns(monitored);
+  if (!patterns) return std::nullopt;
+  std::string ignored;
+  for (const workload::Slot& slot : object.pod_template.slots) {
+    if (slot.type == workload::SlotType::kImageVolume) continue;
+    const auto matches = [&](const NamePattern& p) { return p.matches(slot.name); };
+    if (std::ranges::none_of(*patterns, matches)) append_part(ignored, ",", slot.name);
+  }
+  return ignored;
+}
+
+std::string note_of_force(const workload::Object& object, const StringMap& beside_policy) {
+  std::string note;
+  if (!matches_tag(beside_policy)) {
+    append_part(note, "; ", "Keel took any tag that was pushed, Tidemark follows the written one");
+  }
+  const bool has_init =
+      std::ranges::count(object.pod_template.slots, workload::SlotType::kInitContainer,
+                         &workload::Slot::type) > 0;
+  if (has_init && value_anywhere(object, "keel.sh/initContainers") != "true") {
+    append_part(note, "; ", "init containers are followed too");
+  }
+  return note;
+}
+
+// True where Tidemark does in its place what the policy asks for.
+bool translate_force(Findings& findings, Migration policy) {
+  const workload::Object& object = findings.object();
+  if (!is_keels_kind(*object.kind)) {
+    findings.tell(std::move(policy), "Keel does not look at a " + object.kind->kind);
+    return true;
+  }
+  const std::string_view approvals = value_anywhere(object, "keel.sh/approvals");
+  if (!approvals.empty() && approvals != "0") {
+    policy.note = "not \"roll\": Keel asks somebody first";
+    findings.write(std::move(policy), workload::kSweepKey, "report");
+    return true;
+  }
+  const auto ignored = ignored_containers(object);
+  if (!ignored) {
+    findings.tell(std::move(policy),
+                  "keel.sh/monitorContainers is an expression: set tidemark.dev/ignore-containers "
+                  "and tidemark.dev/sweep yourself");
+    return false;
+  }
+  if (!ignored->empty()) findings.write(policy, workload::kIgnoreContainersKey, *ignored);
+  policy.note = note_of_force(object, policy.place == "label" ? object.labels : object.annotations);
+  findings.write(std::move(policy), workload::kSweepKey, "roll");
+  return true;
+}
+
+bool translate_policy(Findings& findings, const Migration& policy) {
+  const std::string& value = policy.found;
+  if (value == "force") return translate_force(findings, policy);
+  if (value == "never" || value.empty()) {
+    findings.write(policy, workload::kSweepKey, "off");
+    return true;
+  }
+  findings.tell(policy, chooses_tags(value)
+                            ? "not translated: it chooses among tags, and Tidemark follows the one "
+                              "that is written"
+                            : "Keel knows no such policy, and does nothing");
+  return !chooses_tags(value);
+}
+
+void tell_other_key(Findings& findings, const Migration& key, const Migration* policy) {
+  if (key.key == kPolicy || key.key == kFormerPolicy) {
+    return findings.tell(
+        key, "Keel reads the " + std::string(policy->place) + " " + policy->key + " instead");
+  }
+  const auto known = std::ranges::find(kNotes, key.key, &Note::key);
+  if (known == kNotes.end()) return findings.tell(key, "no counterpart is known");
+  if (!known->note.empty()) findings.tell(key, known->note);
+}
+
+}  // namespace
+
+void find_keel(Findings& findings) {
+  if (!findings.request().wants(Peer::kKeel)) return;
+  const std::vector<Migration> keys = keys_of(findings.object());
+  const Migration* policy = policy_of(keys);
+  const bool replaced = policy == nullptr || translate_policy(findings, *policy);
+  for (const Migration& key : keys) {
+    if (&key != policy) tell_other_key(findings, key, policy);
+  }
+  if (!replaced) return;
+  for (const Migration& key : keys) findings.remove(key);
+}
+
+}  // namespace tidemark::sweeper
