@@ -1,6 +1,7 @@
 #include "sweeper/commands.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -309,6 +310,22 @@ int migrate(const SweepContext& context, const Options& options, Streams streams
   if (!report) return complain(streams.err, report.error());
   streams.out << print_migration(*report, options.format);
   return report->complete ? kExitOk : kExitMovedOrFailed;
+}
+
+int complete_names(kube::Api& api, const Options& options, std::ostream& out,
+                   std::stop_token stop) {
+  constexpr std::chrono::seconds kPatience{1};
+  const Completion& asked = options.completion;
+  const auto print = [&](std::string_view text) -> Status {
+    const auto name = object_key(text).second;
+    if (name.starts_with(asked.name_prefix)) out << asked.before_name << name << "\n";
+    return {};
+  };
+  const std::string ns = asked.kind == &namespace_kind() ? "" : asked.ns;
+  [[maybe_unused]] const auto listed = api.list(object_path(*asked.kind, ns), {}, print,
+                                                Deadline::after(kPatience), std::move(stop));
+  out << directive_line(asked);
+  return kExitOk;
 }
 
 }  // namespace tidemark::sweeper

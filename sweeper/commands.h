@@ -38,5 +38,8 @@ int resume(const SweepContext& context, const Options& options, Streams streams,
 // 1 also where a kind could not be listed, or a change not be written.
 int migrate(const SweepContext& context, const Options& options, Streams streams,
             std::stop_token stop = {});
+// The rest of a completion: names that the API server knows. Never fails; waits for a second.
+int complete_names(kube::Api& api, const Options& options, std::ostream& out,
+                   std::stop_token stop = {});
 
 }  // namespace tidemark::sweeper

@@ -49,6 +49,7 @@ struct Flags {
   bool apply = false;
   bool remove = false;
   bool unpin = false;
+  std::string shell;
 };
 
 void add_selection(CLI::App& command, Flags& flags) {
@@ -86,7 +87,8 @@ void add_order(CLI::App& command, Flags& flags) {
 }
 
 void add_output(CLI::App& command, Flags& flags) {
-  command.add_option("-o,--output", flags.output, "table, json or yaml");
+  command.add_option("-o,--output", flags.output, "how it is printed")
+      ->type_name("table|json|yaml");
 }
 
 void add_migrate(CLI::App& command, Flags& flags) {
@@ -115,6 +117,7 @@ struct Commands {
   CLI::App* resume = nullptr;
   CLI::App* migrate = nullptr;
   CLI::App* manifest = nullptr;
+  CLI::App* completion = nullptr;
 };
 
 Commands declare(CLI::App& app, Flags& flags) {
@@ -125,7 +128,8 @@ Commands declare(CLI::App& app, Flags& flags) {
   app.add_option("--context", flags.context, "context of the kubeconfig");
   app.add_option("--system-namespace", flags.system_namespace,
                  "Tidemark's own namespace (default: $POD_NAMESPACE, tidemark-system)");
-  app.add_option("--log-level", flags.log_level, "debug, info, warn, error or off");
+  app.add_option("--log-level", flags.log_level, "how much is logged")
+      ->type_name("debug|info|warn|error|off");
   app.require_subcommand(0, 1);  // none is told by parse_options: CLI11 would not name a wrong one
   app.fallthrough();
 
@@ -195,6 +199,12 @@ Commands declare(CLI::App& app, Flags& flags) {
   commands.migrate = app.add_subcommand(
       "migrate", "tell what other programs were told, in Tidemark's words; --apply writes it");
   add_migrate(*commands.migrate, flags);
+
+  commands.completion =
+      app.add_subcommand("completion", "print what makes a shell complete this program's commands");
+  commands.completion->add_option("shell", flags.shell, "which shell")
+      ->required()
+      ->type_name("bash|zsh|fish");
 
   commands.manifest = app.add_subcommand(
       "manifest", "print the rights that the configuration's kinds need, to be applied");
@@ -373,6 +383,46 @@ std::string with_two_dashes(std::string_view argument) {
   return std::string(argument);
 }
 
+// It is half a command line: what could be read is in the flags, whatever is wrong with the rest.
+void read_flags(CLI::App& app, const std::vector<std::string>& words) {
+  try {
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  } catch (const CLI::ParseError&) {
+    return;
+  }
+}
+
+// `words`: those behind __complete, the last of which is to be completed.
+std::variant<Options, Exit> complete_words(CLI::App& app, const Flags& flags,
+                                           std::vector<std::string> words,
+                                           const config::Environment& environment,
+                                           std::ostream& out) {
+  Options options;
+  options.command = Command::kComplete;
+  const std::string last = words.empty() ? "" : words.back();
+  if (!words.empty()) words.pop_back();
+  read_flags(app, words);
+  [[maybe_unused]] const Status merged = merge_config(flags, environment, options);
+  options.config.log_level = LogLevel::kOff;
+  options.kubeconfig = {.path = flags.kubeconfig, .context = flags.context};
+  options.completion = complete_word(app, words, last, options.config.kinds);
+  if (!flags.namespaces.empty()) options.completion.ns = flags.namespaces.front();
+  for (const std::string& candidate : options.completion.candidates) out << candidate << "\n";
+  if (options.completion.kind != nullptr) return options;
+  out << directive_line(options.completion);
+  return Exit{kExitOk};
+}
+
+int print_script(const std::string& shell, std::ostream& out, std::ostream& err) {
+  const auto script = completion_script(shell);
+  if (!script) {
+    err << script.error().message << "\n";
+    return kExitUsage;
+  }
+  out << *script;
+  return kExitOk;
+}
+
 }  // namespace
 
 Selection configured_selection(const config::SweeperConfig& config) {
@@ -401,6 +451,9 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
   Flags flags;
   CLI::App app("Rolls workloads whose image tags have moved.", "tidemark-sweeper");
   const Commands commands = declare(app, flags);
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") {
+    return complete_words(app, flags, {argv + 2, argv + argc}, environment, out);
+  }
   // CLI11 takes the arguments from the last to the first.
   std::vector<std::string> arguments;
   for (int i = argc - 1; i > 0; --i) arguments.push_back(with_two_dashes(argv[i]));
@@ -413,6 +466,7 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
     err << "a command is required\n" << app.help();
     return Exit{kExitUsage};
   }
+  if (commands.completion->parsed()) return Exit{print_script(flags.shell, out, err)};
   Options options;
   if (commands.once->parsed()) options.command = Command::kOnce;
   if (commands.status->parsed()) options.command = Command::kStatus;

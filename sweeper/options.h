@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "kube/config.h"
 #include "sweeper/collect.h"
+#include "sweeper/completion.h"
 #include "sweeper/hold.h"
 #include "sweeper/migrate.h"
 #include "sweeper/output.h"
@@ -20,7 +21,17 @@
 
 namespace tidemark::sweeper {
 
-enum class Command { kRun, kOnce, kStatus, kExplain, kHistory, kHold, kResume, kMigrate };
+enum class Command {
+  kRun,
+  kOnce,
+  kStatus,
+  kExplain,
+  kHistory,
+  kHold,
+  kResume,
+  kMigrate,
+  kComplete  // what is left of __complete: names that only the API server knows
+};
 
 // KIND/NAME of explain, history, hold and resume; the whole cluster's is Tidemark's own namespace.
 struct Target {
@@ -48,6 +59,7 @@ struct Options {
   Target target;
   HoldRequest hold;  // resume: its slots
   MigrateRequest migrate;
+  Completion completion;
   bool leader_elect = false;  // run
   std::string identity;       // of this replica; "" for the host's name
 };
@@ -61,7 +73,7 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitMovedOrFailed = 1;
 inline constexpr int kExitUsage = 2;
 
-// Writes help to `out` and mistakes to `err`.
+// Writes help, and what needs no cluster (manifest, completion), to `out`, mistakes to `err`.
 std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
                                           const config::Environment& environment, std::ostream& out,
                                           std::ostream& err);

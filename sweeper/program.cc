@@ -66,6 +66,7 @@ Status build(Parts& parts, Options& options, const Logger& log) {
   if (!cluster) return fail(cluster.error());
   if (options.own_namespace_only) options.selection.namespaces = {cluster->default_namespace};
   if (options.target.ns.empty()) options.target.ns = cluster->default_namespace;
+  if (options.completion.ns.empty()) options.completion.ns = cluster->default_namespace;
   auto api = kube::make_api(std::move(*cluster), std::string(kUserAgent), parts.metrics, log);
   if (!api) return fail(api.error());
   parts.api = std::move(*api);
@@ -227,7 +228,14 @@ int run(int argc, char** argv) {
   const ShutdownSignal shutdown;
   const Logger log = Logger::to_stderr(options.config.log_level);
   Parts parts;
-  if (auto built = build(parts, options, log); !built) return refuse(built.error(), kExitUsage);
+  if (auto built = build(parts, options, log); !built) {
+    if (options.command != Command::kComplete) return refuse(built.error(), kExitUsage);
+    std::cout << directive_line(options.completion);
+    return kExitOk;
+  }
+  if (options.command == Command::kComplete) {
+    return complete_names(*parts.api, options, std::cout, shutdown.token());
+  }
   parts.metrics.gauge("tidemark_build_info", "Always 1.")
       .with({{"program", "sweeper"}, {"version", TIDEMARK_VERSION}})
       .set(1);
@@ -261,6 +269,8 @@ int run(int argc, char** argv) {
       return resume(context, options, streams, shutdown.token());
     case Command::kMigrate:
       return migrate(context, options, streams, shutdown.token());
+    case Command::kComplete:
+      break;
   }
   return kExitUsage;
 }

@@ -1,11 +1,14 @@
 """Workloads that other programs looked after: told apart, opted in without a roll, and rolled from then on."""
 
 import json
+import os
+import shutil
 import subprocess
 
 import pytest
 from harness import manifests
-from harness.processes import wait_for
+from harness.processes import ROOT, wait_for
+from harness.programs import SWEEPER
 from harness.registry import Image
 from harness.rollouts import images, reasons, template_text
 
@@ -164,3 +167,40 @@ def test_what_the_user_set_stands(kubectl, fleet):
     told = fleet.migrate("--apply", "--from", "figwasp")
     assert 'tidemark.dev/sweep: "off" is set, and stands' in told
     assert fleet.annotations("wasp")["tidemark.dev/sweep"] == "off"
+
+
+@pytest.fixture
+def on_path(tmp, cluster):
+    """Our programs as a user has them on the PATH, with the cluster's kubeconfig."""
+    place = tmp / "bin"
+    if not place.exists():
+        place.mkdir()
+        for name in ("tidemark-sweeper", "kubectl-tidemark"):
+            (place / name).symlink_to(SWEEPER)
+        shutil.copy(ROOT / "sweeper/kubectl_complete-tidemark", place)
+    return os.environ | {"PATH": f"{place}:{os.environ['PATH']}", "KUBECONFIG": str(cluster.kubeconfig), "NO_PROXY": "*"}
+
+
+def test_kubectl_completes_the_plugins_commands_and_names(kubectl, ns, web, on_path):
+    def offered(*words):
+        done = subprocess.run([kubectl.program, "__complete", "tidemark", *words], capture_output=True, text=True, env=on_path,
+                              timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+    assert offered("mig") == ["migrate", ":4"]
+    assert offered("explain", "-n", ns, "deployment/w") == ["deployment/web", ":4"]
+    assert f"namespace/{ns}" in offered("hold", "namespace/t-")
+
+
+def test_bash_completes_the_program(ns, web, on_path):
+    script = f"""
+        source <(tidemark-sweeper completion bash)
+        COMP_WORDS=(tidemark-sweeper explain -n {ns} deploy/w) COMP_CWORD=4
+        _tidemark_sweeper
+        echo "${{COMPREPLY[@]}}"
+        COMP_WORDS=(tidemark-sweeper status -o '') COMP_CWORD=3
+        _tidemark_sweeper
+        echo "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "--noprofile", "--norc", "-euc", script], capture_output=True, text=True, env=on_path, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "deploy/web\ntable json yaml\n"), done.stderr

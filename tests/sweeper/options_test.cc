@@ -62,6 +62,8 @@ TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
       {{"migrate", "--from", "flux"}, "flux"},
       {{"migrate", "deploy/web"}, "deploy/web"},
       {{"migrate", "--dry-run"}, "--dry-run"},
+      {{"completion"}, "shell"},
+      {{"completion", "tcsh"}, "tcsh"},
       {{"sweep"}, "sweep"},
       {{}, "command"},
   };
@@ -193,6 +195,12 @@ TEST(Options, MigrateWritesNothingUnlessTold) {
 
 TEST(Options, TheHelpOfUnpinSaysThatItRolls) {
   EXPECT_NE(parse({"migrate", "--help"}).out.find("ROLLS"), std::string::npos);
+}
+
+TEST(Options, CompletionPrintsAScript) {
+  const Parsed parsed = parse({"completion", "bash"});
+  EXPECT_EQ(parsed.code(), kExitOk);
+  EXPECT_NE(parsed.out.find("complete -F"), std::string::npos);
 }
 
 TEST(Options, AnOrderAboutTheWholeClusterGoesToTheSystemNamespace) {
