@@ -151,15 +151,13 @@ std::vector<Migration> migrations_of(const workload::Object& object, const workl
     find_digester_switch(findings);
     return findings.take();
   }
-  find_pins(findings);
   find_opt_in(findings, Peer::kFigwasp, workload::kFigwaspLabel);
   find_opt_in(findings, Peer::kAutorollout, workload::kAutorolloutLabel);
+  find_pins(findings);
   find_imago(findings);
   find_keel(findings);
   find_traces(findings);
-  auto found = findings.take();
-  std::ranges::stable_sort(found, {}, &Migration::from);
-  return found;
+  return findings.take();
 }
 
 std::optional<workload::JsonPatch> migration_patch(const workload::Object& object,
