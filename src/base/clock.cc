@@ -42,6 +42,11 @@ std::optional<std::chrono::minutes> parse_utc_offset(std::string_view text) {
   return text[0] == '-' ? -offset : offset;
 }
 
+// WallTime counts nanoseconds in 64 bits, so that these are the first and last whole years it has.
+// What ends later ("9999-12-31T23:59:59Z": never) ends on the last day.
+constexpr int kFirstYear = 1678;
+constexpr int kLastYear = 2261;
+
 Result<WallTime> parse_rfc3339(std::string_view text) {
   const auto bad = [&] { return fail(ErrorKind::kInvalid, "no RFC 3339 time"); };
   const auto number = [&](std::size_t at, std::size_t length) {
@@ -57,14 +62,15 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
   const int year = number(0, 4);
   const int month = number(5, 2);
   const int day = number(8, 2);
-  if (year < 0 || month < 0 || day < 0 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
-      second < 0 || second > 60) {
+  if (year < kFirstYear || month < 0 || day < 0 || hour < 0 || hour > 23 || minute < 0 ||
+      minute > 59 || second < 0 || second > 60) {
     return bad();
   }
-  const std::chrono::year_month_day date{std::chrono::year(year),
-                                         std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day))};
+  std::chrono::year_month_day date{std::chrono::year(year),
+                                   std::chrono::month(static_cast<unsigned>(month)),
+                                   std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) return bad();
+  if (year > kLastYear) date = std::chrono::year(kLastYear) / std::chrono::December / 31;
   std::size_t at = 19;
   if (text[at] == '.') {  // fractions do not matter for an expiry
     ++at;

@@ -52,6 +52,11 @@ TEST(Clock, PrintsRfc3339InUtc) {
   EXPECT_EQ(to_rfc3339(WallTime{std::chrono::milliseconds{1'767'225'599'999}}),
             "2025-12-31T23:59:59Z");
   EXPECT_EQ(to_rfc3339(testing::FakeClock().wall_now()), "2026-01-01T00:00:00Z");
+  EXPECT_EQ(to_rfc3339(parse_rfc3339("9999-12-31T23:59:59Z").value()), "2261-12-31T23:59:59Z")
+      << "the last day that a WallTime has whole";
+  EXPECT_EQ(to_rfc3339(parse_rfc3339("2400-02-29T00:00:00Z").value()), "2261-12-31T00:00:00Z");
+  EXPECT_EQ(to_rfc3339(parse_rfc3339("1678-01-01T00:00:00+01:00").value()), "1677-12-31T23:00:00Z");
+  EXPECT_FALSE(parse_rfc3339("1677-12-31T23:59:59Z"));
 }
 
 TEST(Deadline, IsNeverNegativeAndAPartNeverOutlivesTheWhole) {
