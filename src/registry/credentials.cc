@@ -94,6 +94,7 @@ std::string printable_host(std::string_view location) {
 
 std::string Credential::identity() const {
   if (anonymous()) return "anonymous";
+  if (!login.empty()) return "login " + login;
   // Lengths first, so that no two different credentials give the same bytes.
   std::string bytes;
   for (const std::string* part : {&username, &password, &identity_token, &registry_token}) {

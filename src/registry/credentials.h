@@ -25,12 +25,15 @@ struct Credential {
   std::string identity_token{};  // an OAuth2 refresh token
   std::string registry_token{};  // a bearer token sent as it is
   std::string source{};          // for people: "secret team-a/pull"; never part of the identity
+  // Of a cloud's login, whose tokens change by the hour: what it is for, which then is the
+  // identity in their place. Nothing that a user writes sets it.
+  std::string login{};
 
   bool anonymous() const {
     return username.empty() && password.empty() && identity_token.empty() && registry_token.empty();
   }
   // SHA-256 (hex) over the secret parts: equal credentials share cache entries, others never do.
-  // "anonymous" for none.
+  // "anonymous" for none, "login ..." for a cloud's login.
   std::string identity() const;
 };
 

@@ -47,6 +47,11 @@ Result<Endpoints> Endpoints::make(const ResolverOptions& options, const MakeClie
     if (registry.max_concurrency == 0) {
       return fail(ErrorKind::kInvalid, name + ": max_concurrency must be at least 1");
     }
+    if (registry.login != Login::kNone &&
+        (registry.plain_http || registry.insecure_skip_verify || !registry.endpoint.empty())) {
+      return fail(ErrorKind::kInvalid,
+                  name + ": a login goes to the cloud's own host over verified TLS alone");
+    }
     Configured configured{.options = registry, .endpoint_host = {}, .client = nullptr};
     if (!registry.endpoint.empty()) {
       auto url = parse_base(registry.endpoint);
@@ -98,6 +103,11 @@ Result<Endpoint> Endpoints::find(std::string_view registry) const {
                   .plain_http = plain || !base->tls,
                   .max_concurrency = configured == nullptr ? RegistryOptions{}.max_concurrency
                                                            : configured->options.max_concurrency};
+}
+
+Login Endpoints::login_of(std::string_view registry) const {
+  const Configured* configured = match(registry);
+  return configured == nullptr ? Login::kNone : configured->options.login;
 }
 
 net::HttpClient& Endpoints::client_for(const net::Url& url) const {

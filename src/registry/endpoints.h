@@ -38,6 +38,8 @@ class Endpoints {
   // Of a reference's registry ("docker.io"). kInvalid where it cannot be an URL (port 99999).
   Result<Endpoint> find(std::string_view registry) const;
   net::HttpClient& client_for(const net::Url& url) const;
+  // The login that the registry's entry names.
+  Login login_of(std::string_view registry) const;
 
  private:
   struct Configured {

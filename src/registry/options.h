@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "net/address_policy.h"
-#include "registry/credentials.h"
+#include "registry/login.h"
 
 namespace tidemark::registry {
 
@@ -20,6 +20,7 @@ struct RegistryOptions {
   std::string ca_pem{};             // additional roots for this registry
   std::string endpoint{};           // another base URL to ask, "" for https://<host>
   std::size_t max_concurrency = 8;  // requests under way at once
+  Login login = Login::kNone;       // the cloud that gives Tidemark its credential for it
 };
 
 struct ResolverOptions {

@@ -1,5 +1,6 @@
 #include "registry/stack.h"
 
+#include <algorithm>
 #include <optional>
 #include <random>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "registry/caching_resolver.h"
 #include "registry/endpoints.h"
 #include "registry/head_resolver.h"
+#include "registry/login_credentials.h"
 #include "registry/own_credentials.h"
 #include "registry/registry_metrics.h"
 
@@ -39,6 +41,11 @@ class Stack final : public Resolver {
     return {};
   }
 
+  void add_logins(LoginSource& logins) {
+    logins_ = std::make_unique<LoginCredentials>(endpoints_, logins, *outermost_);
+    outermost_ = logins_.get();
+  }
+
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override {
     return outermost_->resolve(query, deadline, std::move(stop));
   }
@@ -52,15 +59,21 @@ class Stack final : public Resolver {
   HeadResolver head_;
   CachingResolver caching_;
   std::unique_ptr<OwnCredentials> own_;
+  std::unique_ptr<LoginCredentials> logins_;
   Resolver* outermost_ = &caching_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Resolver>> make_resolver(const ResolverOptions& options, const Clock& clock,
-                                                Metrics& metrics, Logger log) {
+                                                Metrics& metrics, Logger log, LoginSource* logins) {
   if (options.cache_entries == 0) {
     return fail(ErrorKind::kInvalid, "cache_entries must be at least 1");
+  }
+  const bool wants_login = std::ranges::any_of(
+      options.registries, [](const auto& registry) { return registry.login != Login::kNone; });
+  if (wants_login && logins == nullptr) {
+    return fail(ErrorKind::kInvalid, "a registry names a login, and there is none here");
   }
   auto endpoints = Endpoints::make(options, net::make_client);
   if (!endpoints) return fail(endpoints.error());
@@ -69,6 +82,7 @@ Result<std::unique_ptr<Resolver>> make_resolver(const ResolverOptions& options, 
     auto added = stack->add_own_credentials(options.docker_config_file, clock, std::move(log));
     if (!added) return fail(within("own registry credentials", added.error()));
   }
+  if (wants_login) stack->add_logins(*logins);
   return stack;
 }
 
