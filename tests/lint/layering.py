@@ -10,11 +10,12 @@ ALLOWED = {
     "workload": {"base", "image"},
     "net": {"base"},
     "registry": {"base", "image", "net"},
+    "cloud": {"base", "net", "registry"},
     "kube": {"base", "net"},
-    "config": {"base", "image", "push", "net", "registry", "workload"},
+    "config": {"base", "cloud", "image", "push", "net", "registry", "workload"},
     "certs": {"base", "net", "kube"},
 }
-LIBRARY = {"base", "image", "push", "workload", "net", "registry", "kube", "config"}
+LIBRARY = {"base", "image", "push", "workload", "net", "registry", "cloud", "kube", "config"}
 ALLOWED["webhook"] = LIBRARY | {"certs"}
 ALLOWED["sweeper"] = LIBRARY
 ALLOWED["tidemark"] = {"webhook", "sweeper"}
@@ -22,9 +23,9 @@ ALLOWED["tidemark"] = {"webhook", "sweeper"}
 # Library -> the folders (or files) that may include it. Headers never do.
 THIRD_PARTY = {
     r"httplib\.h": {"net"},
-    r"openssl/": {"net", "certs", "registry", "push"},  # registry: SHA-2 only; push: SHA and HMAC
+    r"openssl/": {"net", "certs", "registry", "push", "cloud"},  # registry: SHA-2 only; push, cloud: SHA and HMAC
     r"simdjson\.h": {"workload", "registry", "kube", "webhook", "sweeper"},
-    r"nlohmann/": {"push", "workload", "registry", "kube", "certs", "webhook", "sweeper", "base"},
+    r"nlohmann/": {"push", "workload", "registry", "cloud", "kube", "certs", "webhook", "sweeper", "base"},
     r"yaml-cpp/": {"kube", "config", "sweeper"},
     r"spdlog/": {"base"},
     r"fmt/": {"base"},
