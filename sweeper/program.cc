@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/shutdown.h"
+#include "cloud/logins.h"
 #include "kube/api.h"
 #include "kube/config.h"
 #include "kube/events.h"
@@ -58,6 +59,7 @@ struct Parts {
   SystemClock clock;
   Metrics metrics;
   std::unique_ptr<kube::Api> api;
+  std::unique_ptr<registry::LoginSource> logins;
   std::unique_ptr<registry::Resolver> resolver;
 };
 
@@ -72,7 +74,11 @@ Status build(Parts& parts, Options& options, const Logger& log) {
   parts.api = std::move(*api);
   registry::ResolverOptions registries = options.config.registries;
   if (registries.user_agent.empty()) registries.user_agent = kUserAgent;
-  auto resolver = registry::make_resolver(registries, parts.clock, parts.metrics, log);
+  auto logins = cloud::make_logins(registries, config::process_environment(), parts.clock, log);
+  if (!logins) return fail(logins.error());
+  parts.logins = std::move(*logins);
+  auto resolver =
+      registry::make_resolver(registries, parts.clock, parts.metrics, log, parts.logins.get());
   if (!resolver) return fail(resolver.error());
   parts.resolver = std::move(*resolver);
   return {};

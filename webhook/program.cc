@@ -22,6 +22,7 @@
 #include "base/shutdown.h"
 #include "base/worker_pool.h"
 #include "certs/keeper.h"
+#include "cloud/logins.h"
 #include "kube/api.h"
 #include "kube/config.h"
 #include "kube/events.h"
@@ -192,7 +193,12 @@ int serve(const Options& options) {
 
   registry::ResolverOptions registries = options.config.registries;
   registries.user_agent = kUserAgent;
-  const auto resolver = registry::make_resolver(registries, clock, metrics, log);
+  const auto logins = cloud::make_logins(registries, config::process_environment(), clock, log);
+  if (!logins) {
+    log.error("cannot use the registries' logins", {{"cause", logins.error().message}});
+    return kWrongUsage;
+  }
+  const auto resolver = registry::make_resolver(registries, clock, metrics, log, logins->get());
   if (!resolver) {
     log.error("cannot use the registries' configuration", {{"cause", resolver.error().message}});
     return kWrongUsage;

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "cloud/hosts.h"
 #include "config/yaml_section.h"
 #include "net/cidr.h"
 
@@ -92,9 +93,12 @@ std::set<std::string> container_names(const YamlValue& value) {
   return out;
 }
 
-// "docker.io", "registry.local:5000", "[fd00::1]:5000", "*.example.com"
-bool is_host_pattern(std::string_view host) {
-  if (host.starts_with("*.")) host.remove_prefix(2);
+// "docker.io", "registry.local:5000", "[fd00::1]:5000", "*.example.com",
+// "*.dkr.ecr.*.amazonaws.com": a * stands for a whole label, which another one follows.
+bool is_host_pattern(std::string_view text) {
+  std::string host(text);
+  if (host.starts_with("*.")) host.erase(0, 2);
+  for (std::size_t at = 0; (at = host.find(".*.")) != std::string::npos;) host.erase(at, 2);
   return !host.empty() && std::ranges::all_of(host, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
            std::string_view(".-:[]_").find(c) != std::string_view::npos;
@@ -341,8 +345,18 @@ class Reader {
             }
           }},
          {"maxConcurrency",
-          [&](const YamlValue& v) { r.max_concurrency = v.number(1, kMaxConcurrency); }}});
+          [&](const YamlValue& v) { r.max_concurrency = v.number(1, kMaxConcurrency); }},
+         {"login", [&](const YamlValue& v) { r.login = v.parsed(registry::parse_login); }}});
     if (r.host.empty()) value.fail("needs a host");
+    if (const auto fits = cloud::check_pattern(r.login, r.host); !fits) {
+      value.fail("login " + fits.error().message);
+    }
+    if (r.login != registry::Login::kNone &&
+        (r.plain_http || r.insecure_skip_verify || !r.endpoint.empty())) {
+      value.fail(
+          "login goes to the cloud's own host over verified TLS alone: no endpoint, "
+          "plainHTTP or insecureSkipVerify beside it");
+    }
     if (ca_file && ca_pem) value.fail("has both caFile and caPEM");
     if (r.plain_http && (r.insecure_skip_verify || !r.ca_pem.empty())) {
       value.fail("plainHTTP leaves nothing for caFile, caPEM or insecureSkipVerify to say");

@@ -143,6 +143,28 @@ TEST(Config, HasADefaultForEverything) {
   }
 }
 
+TEST(Config, ReadsTheLoginsOfClouds) {
+  const Config config = parsed(R"(
+registries:
+  - {host: "*.dkr.ecr.*.amazonaws.com", login: ecr}
+  - {host: public.ecr.aws, login: ecr-public}
+  - {host: gcr.io, login: google}
+  - {host: "*.pkg.dev", login: google}
+  - {host: "team.azurecr.io", login: azure, maxConcurrency: 2}
+  - {host: ghcr.io, login: none}
+  - {host: docker.io}
+)");
+  using registry::Login;
+  const std::vector<Login> logins = {Login::kEcr,    Login::kEcrPublic, Login::kGoogle,
+                                     Login::kGoogle, Login::kAzure,     Login::kNone,
+                                     Login::kNone};
+  ASSERT_EQ(config.registries.registries.size(), logins.size());
+  for (std::size_t i = 0; i < logins.size(); ++i) {
+    EXPECT_EQ(config.registries.registries[i].login, logins[i]) << i;
+  }
+  EXPECT_EQ(config.registries.registries[0].host, "*.dkr.ecr.*.amazonaws.com");
+}
+
 TEST(Config, ReadsEveryKey) {
   const Config config = parsed(R"(
 logLevel: debug
@@ -275,7 +297,7 @@ TEST(Config, NamesFileLineAndKey) {
        "pinOnRollback, warnOnLatest)"},
       {"registries:\n  - host: a\n  - hst: b\n",
        "config.yaml:3: unknown key \"hst\" in registries[1] (known: host, plainHTTP, "
-       "insecureSkipVerify, caFile, caPEM, endpoint, maxConcurrency)"},
+       "insecureSkipVerify, caFile, caPEM, endpoint, maxConcurrency, login)"},
       {"logLevel: info\n\nlogLevel: warn\n", "config.yaml:3: key \"logLevel\" is given twice"},
       {"cache:\n  ttl: 1s\n  ttl:\n", "config.yaml:3: key \"ttl\" in cache is given twice"},
       {"<<: {}\n",
@@ -325,9 +347,25 @@ TEST(Config, NamesFileLineAndKey) {
       {"registries: [{host: 'https://a'}]",
        "config.yaml:1: registries[0].host: is not a registry's host (docker.io, "
        "registry.local:5000, *.example.com)"},
-      {"registries: [{host: 'a.*.com'}]",
+      {"registries: [{host: 'a*.com'}]",
        "config.yaml:1: registries[0].host: is not a registry's host (docker.io, "
        "registry.local:5000, *.example.com)"},
+      {"registries: [{host: 'a.*'}]",
+       "config.yaml:1: registries[0].host: is not a registry's host (docker.io, "
+       "registry.local:5000, *.example.com)"},
+      {"registries: [{host: '*'}]",
+       "config.yaml:1: registries[0].host: is not a registry's host (docker.io, "
+       "registry.local:5000, *.example.com)"},
+      {"registries: [{host: a, login: aws}]",
+       "config.yaml:1: registries[0].login: must be none, ecr, ecr-public, google or azure"},
+      {"registries: [{host: a, login: ecr}]",
+       "config.yaml:1: registries[0]: login is ecr, and a names none of its hosts"},
+      {"registries: [{host: gcr.io, login: google, endpoint: 'https://mirror'}]",
+       "config.yaml:1: registries[0]: login goes to the cloud's own host over verified TLS alone: "
+       "no endpoint, plainHTTP or insecureSkipVerify beside it"},
+      {"registries: [{host: gcr.io, plainHTTP: true, login: google}]",
+       "config.yaml:1: registries[0]: login goes to the cloud's own host over verified TLS alone: "
+       "no endpoint, plainHTTP or insecureSkipVerify beside it"},
       {"registries:\n- host: a\n- host: a\n",
        "config.yaml:3: registries[1]: the host a has an entry already"},
       {"registries: [{host: a, endpoint: 'ftp://a'}]",
