@@ -3,6 +3,7 @@
 // Thread-safety: pure functions. Ownership: views into the caller's text.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,7 @@ std::string_view take_word(std::string_view& text);
 std::string brief_quote(std::string_view text);
 // "a", then "a; b": `separator` between the parts, none before the first.
 void append_part(std::string& text, std::string_view separator, std::string_view part);
+// At most so many bytes of it, and no part of a UTF-8 character at the end.
+std::string cut(std::string_view text, std::size_t max_bytes);
 
 }  // namespace tidemark

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/fnv.h"
+#include "base/text.h"
 #include "kube/timestamp.h"
 
 namespace tidemark::kube {
@@ -22,24 +24,8 @@ constexpr std::size_t kMaxObjectName = 253;  // a DNS subdomain
 constexpr std::chrono::seconds kWriteTimeout{5};
 constexpr std::chrono::seconds kShutdownTimeout{2};
 
-std::string cut(std::string_view text, std::size_t max_bytes) {
-  if (text.size() <= max_bytes) return std::string(text);
-  std::size_t end = max_bytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return std::string(text.substr(0, end));
-}
-
 std::string namespace_of(const EventNote& note) {
   return note.regarding.ns.empty() ? "default" : note.regarding.ns;
-}
-
-// FNV-1a, 64 bits: the same in every replica and version of the program, unlike std::hash.
-std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  }
-  return hash;
 }
 
 // What tells one decision from all others. Not the note: a second look at the same registry may
@@ -55,14 +41,12 @@ std::uint64_t decision_number(const EventNote& note) {
 
 // client-go's form: the object's name and a hexadecimal number, there the time in nanoseconds.
 std::string event_name(const EventNote& note, WallTime at) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  auto number =
+  const auto number =
       note.decision.empty()
           ? static_cast<std::uint64_t>(
                 std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count())
           : decision_number(note);
-  std::string suffix;
-  for (; number != 0; number >>= 4) suffix.insert(suffix.begin(), kDigits[number & 0xF]);
+  const std::string suffix = to_hex(number);
   return cut(note.regarding.name, kMaxObjectName - 1 - suffix.size()) + "." + suffix;
 }
 

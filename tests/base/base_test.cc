@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/fnv.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/retry.h"
 #include "base/shutdown.h"
+#include "base/text.h"
 #include "base/worker_pool.h"
 #include "support/fake_clock.h"
 
@@ -135,6 +137,21 @@ TEST(JsonQuote, IsAlwaysValidUtf8) {
   EXPECT_EQ(json_quote("\xED\xA0\x80").size(), 2 + std::size_t{9}) << "a lone surrogate";
   EXPECT_EQ(json_quote("\xE2\x82"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\"") << "cut short";
   EXPECT_EQ(json_quote(std::string_view("\0\x7f", 2)), R"("\u0000\u007f")");
+}
+
+TEST(Text, IsCutBetweenCharacters) {
+  EXPECT_EQ(cut("abc", 3), "abc");
+  EXPECT_EQ(cut("abc", 2), "ab");
+  EXPECT_EQ(cut("a\xC3\xA4", 3), "a\xC3\xA4");
+  EXPECT_EQ(cut("a\xC3\xA4", 2), "a");
+  EXPECT_EQ(cut("\xC3\xA4", 1), "");
+}
+
+TEST(Fnv, IsTheOneOfTheSpecification) {
+  EXPECT_EQ(to_hex(fnv1a("")), "cbf29ce484222325");
+  EXPECT_EQ(to_hex(fnv1a("a")), "af63dc4c8601ec8c");
+  EXPECT_EQ(to_hex(fnv1a("foobar")), "85944171f73967e8");
+  EXPECT_EQ(to_hex(0), "0");
 }
 
 TEST(Metrics, CountsAndExposesInTextFormat) {

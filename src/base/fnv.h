@@ -1,0 +1,17 @@
+// fnv1a: a number that follows from a text, the same in every replica and version of the program,
+// unlike std::hash. Not for what an attacker gains by collisions.
+//
+// Thread-safety: pure functions. Source: Fowler, Noll and Vo; FNV-1a, 64 bits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tidemark {
+
+std::uint64_t fnv1a(std::string_view text);
+// "18867251edfa0000": hexadecimal, lower case, without leading zeros.
+std::string to_hex(std::uint64_t number);
+
+}  // namespace tidemark
