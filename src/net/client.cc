@@ -53,20 +53,14 @@ Status check_request(const Request& request) {
     return fail(ErrorKind::kInvalid, "a request target that is no path");
   }
   for (const Header& header : request.headers) {
-    if (!header_name(header.name)) return fail(ErrorKind::kInvalid, "not a header name");
-    if (!header_value(header.value)) {
-      return fail(ErrorKind::kInvalid, "control character in header " + header.name);
-    }
-    const Headers one = {header};
-    if (std::ranges::any_of(kOwnHeaders, [&](auto name) { return find_header(one, name); })) {
-      return fail(ErrorKind::kInvalid, "header " + header.name + " is set by the client itself");
-    }
+    if (auto checked = check_header(header); !checked) return checked;
   }
   return {};
 }
 
 // Without the query, which may carry a signature (redirects to blob storage).
 std::string describe(const Request& request) {
+  if (request.secret_target) return request.method + ' ' + request.url.origin();
   std::string text = request.method + ' ' + request.url.str();
   return text.substr(0, text.find('?'));
 }
@@ -334,6 +328,18 @@ Status RealClient::open_tunnel(Connection& connection, const Url& url, const Pro
 }
 
 }  // namespace
+
+Status check_header(const Header& header) {
+  if (!header_name(header.name)) return fail(ErrorKind::kInvalid, "not a header name");
+  if (!header_value(header.value)) {
+    return fail(ErrorKind::kInvalid, "control character in header " + header.name);
+  }
+  const Headers one = {header};
+  if (std::ranges::any_of(kOwnHeaders, [&](auto name) { return find_header(one, name); })) {
+    return fail(ErrorKind::kInvalid, "header " + header.name + " is set by the client itself");
+  }
+  return {};
+}
 
 Result<std::shared_ptr<HttpClient>> make_client(const ClientOptions& options) {
   if (!header_value(options.user_agent)) {

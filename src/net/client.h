@@ -64,6 +64,10 @@ struct ClientOptions {
   std::chrono::milliseconds idle_timeout{60'000};   // below the 90 s of the API server
 };
 
+// As requests are checked, for headers that somebody configures. Errors: kInvalid, without the
+// value.
+Status check_header(const Header& header);
+
 // The real client. Errors: kInvalid where trust options do not load.
 Result<std::shared_ptr<HttpClient>> make_client(const ClientOptions& options);
 

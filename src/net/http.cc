@@ -197,9 +197,11 @@ std::string Url::host_header() const {
   return out;
 }
 
-std::string Url::str() const {
-  return std::string(tls ? "https://" : "http://").append(host_header()).append(target);
+std::string Url::origin() const {
+  return std::string(tls ? "https://" : "http://").append(host_header());
 }
+
+std::string Url::str() const { return origin().append(target); }
 
 std::string percent_encode(std::string_view text) {
   constexpr std::string_view kHex = "0123456789ABCDEF";

@@ -44,6 +44,8 @@ struct Url {
   // `location` may be absolute, or relative to this URL (RFC 3986, 5.2): redirects, Link headers.
   Result<Url> resolve(std::string_view location) const;
   std::string str() const;
+  // Scheme, host and port alone.
+  std::string origin() const;
   // "host:port" with brackets where needed: the key of a connection pool.
   std::string authority() const;
   // The Host header: the port is left out where it is the scheme's default.
@@ -63,6 +65,8 @@ struct Request {
   std::string body;
   // A longer response body is kTooLarge. Every caller names its own bound.
   std::size_t max_body_bytes = std::size_t{64} * 1024;
+  // The path is a secret (Slack's webhooks): errors name no more of the URL than its origin.
+  bool secret_target = false;
 };
 
 struct Response {

@@ -103,6 +103,29 @@ TEST(ClientRequest, IsWrittenInFull) {
             "Accept-Encoding: identity\r\nAccept: text/x, */*\r\nX-Empty: \r\n\r\n");
 }
 
+TEST(ClientRequest, ASecretTargetIsInNoError) {
+  Request request = get(kLocal);
+  {
+    const ScriptedServer server([](Peer& peer) { peer.reset(); });
+    request.url.port = server.port();
+  }
+  const std::string port = std::to_string(request.url.port);
+  const auto message = [&] { return make()->send(request, soon()).error().message; };
+  EXPECT_TRUE(message().starts_with("GET http://127.0.0.1:" + port + "/v2/a: ")) << message();
+  request.secret_target = true;
+  EXPECT_TRUE(message().starts_with("GET http://127.0.0.1:" + port + ": ")) << message();
+}
+
+TEST(ClientRequest, AHeaderCanBeCheckedBeforeItIsSent) {
+  EXPECT_TRUE(check_header({.name = "X-Api-Key", .value = "a b\tc"}));
+  for (const char* name : {"", "X Y", "X:", "host", "Content-Length", "X\n"}) {
+    EXPECT_FALSE(check_header({.name = name, .value = ""})) << name;
+  }
+  const auto refused = check_header({.name = "X-Api-Key", .value = "the-secret\n"});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "control character in header X-Api-Key");
+}
+
 TEST(ClientRequest, ABodyCarriesItsLength) {
   EXPECT_EQ(sent(with_method("PATCH", kLocal, "[1]")),
             "PATCH /v2/a?b=c%20d HTTP/1.1\r\nHost: 127.0.0.1:P\r\nAccept-Encoding: identity\r\n"
