@@ -9,13 +9,14 @@ ALLOWED = {
     "push": {"base", "image"},
     "workload": {"base", "image"},
     "net": {"base"},
+    "notify": {"base", "net"},
     "registry": {"base", "image", "net"},
     "cloud": {"base", "net", "registry"},
     "kube": {"base", "net"},
-    "config": {"base", "cloud", "image", "push", "net", "registry", "workload"},
+    "config": {"base", "cloud", "image", "push", "net", "notify", "registry", "workload"},
     "certs": {"base", "net", "kube"},
 }
-LIBRARY = {"base", "image", "push", "workload", "net", "registry", "cloud", "kube", "config"}
+LIBRARY = {"base", "image", "push", "workload", "net", "notify", "registry", "cloud", "kube", "config"}
 ALLOWED["webhook"] = LIBRARY | {"certs"}
 ALLOWED["sweeper"] = LIBRARY
 ALLOWED["tidemark"] = {"webhook", "sweeper"}
@@ -25,7 +26,7 @@ THIRD_PARTY = {
     r"httplib\.h": {"net"},
     r"openssl/": {"net", "certs", "registry", "push", "cloud"},  # registry: SHA-2 only; push, cloud: SHA and HMAC
     r"simdjson\.h": {"workload", "registry", "kube", "webhook", "sweeper"},
-    r"nlohmann/": {"push", "workload", "registry", "cloud", "kube", "certs", "webhook", "sweeper", "base"},
+    r"nlohmann/": {"push", "workload", "notify", "registry", "cloud", "kube", "certs", "webhook", "sweeper", "base"},
     r"yaml-cpp/": {"kube", "config", "sweeper"},
     r"spdlog/": {"base"},
     r"fmt/": {"base"},
