@@ -131,6 +131,8 @@ class Reader {
          {"cache", [&](const YamlValue& v) { read_cache(v); }},
          {"kinds", [&](const YamlValue& v) { read_kinds(v); }},
          {"receivers", [&](const YamlValue& v) { read_receivers(v); }},
+         {"notifications",
+          [&](const YamlValue& v) { c.notifications = read_notifications(v, folder_); }},
          {"registries", [&](const YamlValue& v) {
             for (const YamlValue& element : v.list()) read_registry(element);
           }}});

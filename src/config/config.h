@@ -19,6 +19,7 @@
 #include "base/cron.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "config/notifications.h"
 #include "config/receivers.h"
 #include "registry/options.h"
 #include "workload/kind.h"
@@ -58,6 +59,7 @@ struct Config {
   bool read_secrets = true;     // pull secrets; false: a mode with no access to Secrets at all
   registry::ResolverOptions registries;
   ReceiversConfig receivers;
+  NotificationsConfig notifications;
   workload::KindTable kinds;  // the built-in ones and the configured
 };
 

@@ -92,6 +92,103 @@ TEST(Receivers, WhatIsMissingOrWrongIsNamed) {
             std::string::npos);
 }
 
+TEST(Notifications, AreReadWithoutTheirSecrets) {
+  const Config config = parsed(R"(
+notifications:
+  clusterName: prod-eu
+  sinks:
+    - name: chat
+      format: slack
+      urlFile: secrets/chat
+      template: "<!here> {workload}: {text}"
+    - name: bus
+      format: cloudevents
+      url: https://events.test/in
+      authorizationFile: /a/token
+      headerFiles: {X-Api-Key: keys/bus}
+      caFile: ca.crt
+      events: [Rolled, Moved]
+      namespaces: [team-a, team-b]
+      minInterval: 100ms
+    - {name: hook, format: webhook, url: "http://hook.test:8080"}
+)");
+  EXPECT_EQ(config.notifications.cluster_name, "prod-eu");
+  ASSERT_EQ(config.notifications.sinks.size(), 3U);
+  const NotificationSink& chat = config.notifications.sinks[0];
+  EXPECT_EQ(chat.name, "chat");
+  EXPECT_EQ(chat.format, notify::Format::kSlack);
+  EXPECT_FALSE(chat.url);
+  EXPECT_EQ(chat.url_file, std::filesystem::path("secrets/chat"));
+  EXPECT_TRUE(chat.text);
+  EXPECT_EQ(chat.min_interval, std::chrono::seconds{1});
+  EXPECT_EQ(chat.events,
+            (std::set<std::string>{"Rolled", "RollFailed", "RolledBack", "RolloutFailed"}));
+  EXPECT_TRUE(chat.namespaces.empty());
+  const NotificationSink& bus = config.notifications.sinks[1];
+  EXPECT_EQ(bus.url->str(), "https://events.test/in");
+  EXPECT_EQ(bus.header_files, (std::map<std::string, std::filesystem::path>{
+                                  {"Authorization", "/a/token"}, {"X-Api-Key", "keys/bus"}}));
+  EXPECT_EQ(bus.ca_file, std::filesystem::path("ca.crt"));
+  EXPECT_EQ(bus.events, (std::set<std::string>{"Rolled", "Moved"}));
+  EXPECT_EQ(bus.namespaces, (std::set<std::string>{"team-a", "team-b"}));
+  EXPECT_EQ(bus.min_interval, milliseconds{100});
+  EXPECT_FALSE(config.notifications.sinks[2].url->tls);
+  EXPECT_EQ(config.notifications.sinks[2].min_interval, milliseconds{0});
+}
+
+TEST(Notifications, NobodyIsToldUnlessConfigured) {
+  EXPECT_TRUE(parsed("logLevel: info").notifications.sinks.empty());
+  EXPECT_TRUE(parsed("notifications: {sinks: []}").notifications.sinks.empty());
+}
+
+TEST(Notifications, WhatIsMissingOrWrongIsNamed) {
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"format: slack, url: 'https://a'", "sinks[0]: needs a name"},
+      {"name: a, url: 'https://a'", "needs a format"},
+      {"name: A b, format: slack, url: 'https://a'", "is no name"},
+      {"name: a, format: xmpp, url: 'https://a'", "no such format: \"xmpp\""},
+      {"name: a, format: slack", "needs either url or urlFile"},
+      {"name: a, format: slack, url: 'https://a', urlFile: f", "needs either url or urlFile"},
+      {"name: a, format: slack, url: 'ftp://a'", "url: URL: not http:// or https://"},
+      {"name: a, format: slack, url: 'https://u:p@a'", "user information is refused"},
+      {"name: a, format: slack, urlFile: ''", "urlFile: names no file"},
+      {"name: a, format: webhook, url: 'http://a', caFile: f", "nothing for caFile"},
+      {"name: a, format: webhook, url: 'https://a', template: '{wrokload}'",
+       "template: no such value: \"wrokload\""},
+      {"name: a, format: webhook, url: 'https://a', template: '{'", "without its }"},
+      {"name: a, format: cloudevents, url: 'https://a', template: 'x'", "a CloudEvent has data"},
+      {"name: a, format: slack, url: 'https://a', events: [Roled]",
+       "events[0]: no such event: \"Roled\" (Rolled, RollFailed"},
+      {"name: a, format: slack, url: 'https://a', events: []", "events: names none"},
+      {"name: a, format: slack, url: 'https://a', namespaces: ['*']", "not a namespace's name"},
+      {"name: a, format: slack, url: 'https://a', minInterval: 2h", "must be from"},
+      {"name: a, format: slack, url: 'https://a', plainHTTP: true", "unknown key"},
+      {"name: a, format: webhook, url: 'https://a', headerFiles: {'X Y': f}", "not a header name"},
+      {"name: a, format: webhook, url: 'https://a', headerFiles: {Host: f}", "the client itself"},
+      {"name: a, format: webhook, url: 'https://a', headerFiles: {content-type: f}",
+       "set by the format"},
+      {"name: a, format: webhook, url: 'https://a', authorizationFile: f, headerFiles: "
+       "{Authorization: f}",
+       "a second time"},
+  };
+  for (const auto& [sink, what] : bad) {
+    const std::string told = problem("notifications:\n  sinks:\n    - {" + sink + "}\n");
+    EXPECT_NE(told.find("config.yaml:3: "), std::string::npos) << told;
+    EXPECT_NE(told.find(what), std::string::npos) << told;
+  }
+  const std::string one = "{name: a, format: webhook, url: 'https://a'}";
+  EXPECT_NE(problem("notifications: {sinks: [" + one + ", " + one + "]}").find("taken already"),
+            std::string::npos);
+  std::string many;
+  for (int i = 0; i < 21; ++i) {
+    many += "{name: s" + std::to_string(i) + ", format: webhook, url: 'https://a'}, ";
+  }
+  EXPECT_NE(problem("notifications: {sinks: [" + many + "]}").find("one more than 20"),
+            std::string::npos);
+  EXPECT_NE(problem("notifications: {clusterName: \"a\\nb\"}").find("is no name"),
+            std::string::npos);
+}
+
 // A folder of its own that goes with the test.
 class Folder {
  public:
@@ -291,7 +388,7 @@ TEST(Config, NamesFileLineAndKey) {
   const std::vector<std::pair<std::string, std::string>> bad = {
       {"registrys: []",
        "config.yaml:1: unknown key \"registrys\" (known: logLevel, opsListen, webhook, sweeper, "
-       "defaults, addresses, credentials, cache, kinds, receivers, registries)"},
+       "defaults, addresses, credentials, cache, kinds, receivers, notifications, registries)"},
       {"# one\nwebhook:\n  listen: ':1'\n  deadlin: 1s\n",
        "config.yaml:4: unknown key \"deadlin\" in webhook (known: listen, deadline, require, "
        "pinOnRollback, warnOnLatest)"},
@@ -302,7 +399,7 @@ TEST(Config, NamesFileLineAndKey) {
       {"cache:\n  ttl: 1s\n  ttl:\n", "config.yaml:3: key \"ttl\" in cache is given twice"},
       {"<<: {}\n",
        "config.yaml:1: unknown key \"<<\" (known: logLevel, opsListen, webhook, sweeper, defaults, "
-       "addresses, credentials, cache, kinds, receivers, registries)"},
+       "addresses, credentials, cache, kinds, receivers, notifications, registries)"},
       {"logLevel: loud",
        "config.yaml:1: logLevel: unknown log level \"loud\" (debug, info, warn, error, off)"},
       {"logLevel: [info]", "config.yaml:1: logLevel: must be a single value"},
