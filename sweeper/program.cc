@@ -21,6 +21,7 @@
 #include "kube/lease.h"
 #include "net/server.h"
 #include "net/tls.h"
+#include "notify/notifier.h"
 #include "push/payload.h"
 #include "registry/stack.h"
 #include "sweeper/commands.h"
@@ -30,6 +31,7 @@
 #include "sweeper/options.h"
 #include "sweeper/receive.h"
 #include "sweeper/run.h"
+#include "sweeper/sinks.h"
 #include "sweeper/sweep.h"
 
 namespace tidemark::sweeper {
@@ -82,6 +84,12 @@ Status build(Parts& parts, Options& options, const Logger& log) {
   if (!resolver) return fail(resolver.error());
   parts.resolver = std::move(*resolver);
   return {};
+}
+
+// Others neither tell anything nor can read what the sinks' files hold.
+bool sweeps(const Options& options) {
+  return options.command == Command::kRun ||
+         (options.command == Command::kOnce && !options.dry_run);
 }
 
 // Waits until the API server answers. A replica that stands by must be ready, or a rolling update
@@ -251,12 +259,20 @@ int run(int argc, char** argv) {
       {.controller = kEventController,
        .instance = options.identity.empty() ? host_name() : options.identity},
       parts.metrics, log);
+  std::unique_ptr<notify::Notifier> notifier;
+  if (sweeps(options)) {
+    auto made = make_notifier(options.config.notifications, std::string(kUserAgent), parts.clock,
+                              parts.metrics, log);
+    if (!made) return refuse(made.error(), kExitUsage);
+    notifier = std::move(*made);
+  }
   const SweepContext context{.api = *parts.api,
                              .resolver = *parts.resolver,
                              .clock = parts.clock,
                              .metrics = sweep_metrics,
                              .log = log,
-                             .events = &events};
+                             .events = &events,
+                             .audience = notifier.get()};
   const Streams streams{std::cout, std::cerr};
   switch (options.command) {
     case Command::kRun:

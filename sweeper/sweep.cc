@@ -42,8 +42,14 @@ std::vector<RollOutcome> apply_all(const SweepContext& context, const SweepOptio
 
 // A full queue counts what it loses; the next sweep sees what is still so.
 void tell(const SweepContext& context, const SweepReport& report) {
-  if (context.events == nullptr) return;
-  for (kube::EventNote& note : notes_of(report)) (void)context.events->record(std::move(note));
+  if (context.events == nullptr && context.audience == nullptr) return;
+  const WallTime now = context.clock.wall_now();
+  std::vector<notify::Notification> notifications;
+  for (Note& note : notes_of(report)) {
+    if (context.audience != nullptr) notifications.push_back(notification_of(note, now));
+    if (context.events != nullptr) (void)context.events->record(std::move(note.event));
+  }
+  if (context.audience != nullptr) context.audience->tell(std::move(notifications));
 }
 
 void log_outcome(const Logger& log, const RollOutcome& outcome) {

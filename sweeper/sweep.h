@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "kube/api.h"
 #include "kube/events.h"
+#include "notify/notifier.h"
 #include "registry/resolver.h"
 #include "sweeper/adopt.h"
 #include "sweeper/apply.h"
@@ -80,6 +81,7 @@ struct SweepContext {
   Logger log;
   kube::EventSink* events = nullptr;       // nullptr: nobody is told
   PullCredentials* credentials = nullptr;  // nullptr: of one sweep alone
+  notify::Audience* audience = nullptr;    // outside the cluster; nullptr: nobody
 };
 
 // Of a sweep, or of many: none is read yet.

@@ -9,15 +9,54 @@
 namespace tidemark::sweeper {
 namespace {
 
-kube::EventNote note_of(const WorkloadPlan& plan, const char* reason, std::string text) {
-  return {.regarding = {.api_version = plan.kind->api_version(),
-                        .kind = plan.kind->kind,
-                        .ns = plan.ns,
-                        .name = plan.name,
-                        .uid = plan.uid},
-          .reason = reason,
-          .action = "Roll",
-          .note = std::move(text)};
+bool changes(const SlotPlan& slot) { return slot.changes(); }
+bool is_stamped(const SlotPlan& slot) { return slot.from.has_value(); }
+
+// What only is paced will be told when it is rolled: a tag that thousands share would else be
+// thousands of Events.
+bool stays_behind(const SlotPlan& slot) {
+  return is_moved(slot.verdict) && slot.verdict != Verdict::kRoll &&
+         slot.verdict != Verdict::kPaced;
+}
+
+std::vector<notify::Move> moves_of(const WorkloadPlan& plan, bool (*told)(const SlotPlan&)) {
+  std::vector<notify::Move> moves;
+  for (const SlotPlan& slot : plan.slots) {
+    if (!told(slot)) continue;
+    moves.push_back({.slot = slot.slot,
+                     .image = slot.image,
+                     .from = slot.from ? slot.from->digest().str() : "",
+                     .to = slot.to ? slot.to->str() : ""});
+  }
+  return moves;
+}
+
+Note note_of(const WorkloadPlan& plan, const char* reason, std::string text,
+             bool (*told)(const SlotPlan&)) {
+  return {.event = {.regarding = {.api_version = plan.kind->api_version(),
+                                  .kind = plan.kind->kind,
+                                  .ns = plan.ns,
+                                  .name = plan.name,
+                                  .uid = plan.uid},
+                    .reason = reason,
+                    .action = "Roll",
+                    .note = std::move(text)},
+          .moves = moves_of(plan, told),
+          .standing = {}};
+}
+
+Note warning_of(const WorkloadPlan& plan, const char* reason, std::string text,
+                bool (*told)(const SlotPlan&)) {
+  Note note = note_of(plan, reason, std::move(text), told);
+  note.event.warning = true;
+  return note;
+}
+
+// However many sweeps see it, it is one decision.
+Note once_for(std::string decision, Note note) {
+  note.event.decision = decision;
+  note.standing = std::move(decision);
+  return note;
 }
 
 std::string rolled_slots(const WorkloadPlan& plan) {
@@ -33,65 +72,76 @@ bool goes_back(const WorkloadPlan& plan) {
                              [](const SlotPlan& slot) { return slot.verdict == Verdict::kUndo; });
 }
 
-void tell_roll(const RollOutcome& outcome, std::vector<kube::EventNote>& notes) {
-  if (outcome.kind == RollOutcome::Kind::kRolled && goes_back(outcome.plan)) {
-    notes.push_back(
-        note_of(outcome.plan, "RolledBack",
-                rolled_slots(outcome.plan) + ": its rollout failed: " + outcome.plan.failure));
-    notes.back().warning = true;
+void tell_roll(const RollOutcome& outcome, std::vector<Note>& notes) {
+  const WorkloadPlan& plan = outcome.plan;
+  if (outcome.kind == RollOutcome::Kind::kRolled && goes_back(plan)) {
+    notes.push_back(warning_of(
+        plan, "RolledBack", rolled_slots(plan) + ": its rollout failed: " + plan.failure, changes));
   } else if (outcome.kind == RollOutcome::Kind::kRolled) {
-    notes.push_back(note_of(outcome.plan, "Rolled", rolled_slots(outcome.plan)));
+    notes.push_back(note_of(plan, "Rolled", rolled_slots(plan), changes));
   } else if (outcome.kind == RollOutcome::Kind::kFailed &&
              outcome.error->kind != ErrorKind::kCanceled) {
-    notes.push_back(
-        note_of(outcome.plan, "RollFailed",
-                rolled_slots(outcome.plan) + ", not rolled: " + outcome.error->message));
-    notes.back().warning = true;
+    notes.push_back(warning_of(plan, "RollFailed",
+                               rolled_slots(plan) + ", not rolled: " + outcome.error->message,
+                               changes));
+    notes.back().standing = plan.uid + " " + rolled_slots(plan);
   }
 }
 
 // A roll of ours that will not come to its end, once for each digest that it led to.
-void tell_failure(const WorkloadPlan& plan, std::vector<kube::EventNote>& notes) {
+void tell_failure(const WorkloadPlan& plan, std::vector<Note>& notes) {
   if (!plan.rolled_last || plan.failure.empty() || goes_back(plan)) return;
   std::string decision;
   for (const SlotPlan& slot : plan.slots) {
     if (slot.from) append_part(decision, ",", slot.from->digest().str());
   }
-  notes.push_back(note_of(plan, "RolloutFailed", "its last roll failed: " + plan.failure));
-  notes.back().warning = true;
-  notes.back().decision = plan.uid + " " + decision;
+  notes.push_back(once_for(
+      plan.uid + " " + decision,
+      warning_of(plan, "RolloutFailed", "its last roll failed: " + plan.failure, is_stamped)));
+  // What stands is where the roll led to.
+  for (notify::Move& move : notes.back().moves) move.to = std::exchange(move.from, "");
 }
 
-void tell_moved(const WorkloadPlan& plan, std::vector<kube::EventNote>& notes) {
+void tell_moved(const WorkloadPlan& plan, std::vector<Note>& notes) {
   std::string text;
   std::string decision;
   for (const SlotPlan& slot : plan.slots) {
-    // What is only paced will be told when it is rolled: a tag that thousands share would else be
-    // thousands of Events.
-    if (!is_moved(slot.verdict) || slot.verdict == Verdict::kRoll ||
-        slot.verdict == Verdict::kPaced) {
-      continue;
-    }
+    if (!stays_behind(slot)) continue;
     const std::string verdict(to_string(slot.verdict));
     append_part(text, "; ", move_text(slot) + ", not rolled: " + verdict);
     if (!slot.reason.empty()) text += ": " + slot.reason;
     append_part(decision, ",", slot.slot + " " + slot.to->str() + " " + verdict);
   }
   if (text.empty()) return;
-  notes.push_back(note_of(plan, "Moved", std::move(text)));
-  notes.back().decision = plan.uid + " " + decision;
+  notes.push_back(
+      once_for(plan.uid + " " + decision, note_of(plan, "Moved", std::move(text), stays_behind)));
 }
 
 }  // namespace
 
-std::vector<kube::EventNote> notes_of(const SweepReport& report) {
-  std::vector<kube::EventNote> notes;
+std::vector<Note> notes_of(const SweepReport& report) {
+  std::vector<Note> notes;
   for (const RollOutcome& outcome : report.rolls) tell_roll(outcome, notes);
   for (const WorkloadPlan& plan : report.plans) {
     tell_failure(plan, notes);
     tell_moved(plan, notes);
   }
   return notes;
+}
+
+notify::Notification notification_of(const Note& note, WallTime now) {
+  const kube::ObjectReference& object = note.event.regarding;
+  return {.time = now,
+          .reason = note.event.reason,
+          .warning = note.event.warning,
+          .api_version = object.api_version,
+          .kind = object.kind,
+          .ns = object.ns,
+          .workload = object.name,
+          .uid = object.uid,
+          .text = note.event.note,
+          .moves = note.moves,
+          .standing = note.standing};
 }
 
 }  // namespace tidemark::sweeper

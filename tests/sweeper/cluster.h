@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "kube/api.h"
+#include "support/fake_audience.h"
 #include "support/fake_clock.h"
 #include "support/fake_event_sink.h"
 #include "support/fake_kube_api.h"
@@ -100,6 +101,7 @@ struct Cluster {
   tidemark::testing::FakeResolver resolver;
   tidemark::testing::FakeClock clock;
   tidemark::testing::FakeEventSink events;
+  tidemark::testing::FakeAudience audience;
   Metrics metrics;
   SweepMetrics sweep_metrics{metrics, 20};
   SweepOptions options;
@@ -125,7 +127,8 @@ struct Cluster {
             .clock = clock,
             .metrics = sweep_metrics,
             .log = Logger::none(),
-            .events = &events};
+            .events = &events,
+            .audience = &audience};
   }
   Result<SweepReport> sweep(std::stop_token stop = {}) {
     return sweeper::sweep(context(), options, std::move(stop));

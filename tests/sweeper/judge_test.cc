@@ -102,6 +102,12 @@ TEST_F(Judge, ACrashLoopOfARolledSlotIsAFailedRollout) {
   ASSERT_EQ(notes.size(), 1U);
   EXPECT_EQ(notes[0].reason, "RolloutFailed");
   EXPECT_TRUE(notes[0].warning);
+  const notify::Notification& told = cluster_.audience.sweeps().at(0).at(0);
+  EXPECT_EQ(told.reason, "RolloutFailed");
+  EXPECT_EQ(told.standing, notes[0].decision);
+  ASSERT_EQ(told.moves.size(), 1U);
+  EXPECT_EQ(told.moves[0].from, "");
+  EXPECT_EQ(told.moves[0].to, plan.slots.at(0).from->digest().str());
 }
 
 TEST_F(Judge, ItIsTakenBackWhereAsked) {

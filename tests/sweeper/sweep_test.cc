@@ -616,6 +616,82 @@ TEST(Events, ADryRunTellsNothing) {
   cluster.options.dry_run = true;
   ASSERT_TRUE(cluster.sweep());
   EXPECT_TRUE(cluster.events.notes().empty());
+  EXPECT_TRUE(cluster.audience.sweeps().empty());
+}
+
+TEST(Notifications, AreWhatTheEventsAreWithTheSlots) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  ASSERT_TRUE(cluster.sweep());
+  ASSERT_EQ(cluster.audience.sweeps().size(), 1U);
+  ASSERT_EQ(cluster.audience.sweeps()[0].size(), 1U);
+  const notify::Notification& rolled = cluster.audience.sweeps()[0][0];
+  EXPECT_EQ(rolled.reason, "Rolled");
+  EXPECT_FALSE(rolled.warning);
+  EXPECT_EQ(rolled.time, cluster.clock.wall_now());
+  EXPECT_EQ(rolled.text, "app moved aaaaaaaaaaaa -> bbbbbbbbbbbb");
+  EXPECT_EQ(rolled.api_version, "apps/v1");
+  EXPECT_EQ(rolled.kind, "Deployment");
+  EXPECT_EQ(rolled.ns, "team-a");
+  EXPECT_EQ(rolled.workload, "web");
+  EXPECT_EQ(rolled.uid, "uid-of-web");
+  EXPECT_EQ(rolled.standing, "");
+  ASSERT_EQ(rolled.moves.size(), 1U);
+  EXPECT_EQ(rolled.moves[0].slot, "app");
+  EXPECT_EQ(rolled.moves[0].from, fake_digest('a').str());
+  EXPECT_EQ(rolled.moves[0].to, fake_digest('b').str());
+  EXPECT_FALSE(rolled.moves[0].image.empty());
+  // Every sweep tells what it found, and this one found nothing.
+  ASSERT_TRUE(cluster.sweep());
+  ASSERT_EQ(cluster.audience.sweeps().size(), 2U);
+  EXPECT_TRUE(cluster.audience.sweeps()[1].empty());
+}
+
+TEST(Notifications, WhatStandsIsTheSameStateHoweverManySweepsSeeIt) {
+  Cluster cluster;
+  cluster.put({.annotations = {{"tidemark.dev/hold", "true"}}});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  ASSERT_TRUE(cluster.sweep());
+  ASSERT_TRUE(cluster.sweep());
+  const auto& sweeps = cluster.audience.sweeps();
+  ASSERT_EQ(sweeps.size(), 2U);
+  EXPECT_EQ(sweeps[0].at(0).reason, "Moved");
+  EXPECT_EQ(sweeps[0].at(0).standing, cluster.events.notes()[0].decision);
+  EXPECT_EQ(id_of(sweeps[0].at(0)), id_of(sweeps[1].at(0)));
+  EXPECT_EQ(sweeps[0].at(0).moves.at(0).to, fake_digest('b').str());
+}
+
+TEST(Notifications, ARollThatFailsAtEverySweepStandsThoughItsEventsAreASeries) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  int calls = 0;
+  cluster.api.before([&](const auto& call) -> std::optional<Error> {
+    if (call.verb != "patch") return std::nullopt;
+    return Error{.kind = ErrorKind::kForbidden, .message = "no " + std::to_string(++calls)};
+  });
+  ASSERT_TRUE(cluster.sweep());
+  ASSERT_TRUE(cluster.sweep());
+  const auto& sweeps = cluster.audience.sweeps();
+  EXPECT_EQ(sweeps[0].at(0).reason, "RollFailed");
+  EXPECT_TRUE(sweeps[0].at(0).warning);
+  EXPECT_NE(sweeps[0].at(0).text, sweeps[1].at(0).text);
+  EXPECT_EQ(sweeps[0].at(0).standing, sweeps[1].at(0).standing);
+  EXPECT_FALSE(sweeps[0].at(0).standing.empty());
+  EXPECT_TRUE(cluster.events.notes()[0].decision.empty());
+}
+
+TEST(Notifications, EveryReasonThatIsToldCanBeConfigured) {
+  Cluster cluster;
+  cluster.put({});
+  cluster.put({.name = "held", .annotations = {{"tidemark.dev/hold", "true"}}});
+  cluster.resolver.serve(kImage, fake_digest('b'));
+  ASSERT_TRUE(cluster.sweep());
+  ASSERT_EQ(cluster.audience.sweeps()[0].size(), 2U);
+  for (const auto& told : cluster.audience.sweeps()[0]) {
+    EXPECT_TRUE(notify::parse_reason(told.reason)) << told.reason;
+  }
 }
 
 // A Deployment whose last roll, by us, went past its deadline.
@@ -660,6 +736,10 @@ TEST_F(OnFailure, IsTakenBackAndPinnedUntilTheTagMovesOn) {
   EXPECT_EQ(held.at("app")[0].digest, fake_digest('b'));
   EXPECT_EQ(cluster_.events.notes().back().reason, "RolledBack");
   EXPECT_TRUE(cluster_.events.notes().back().warning);
+  const notify::Notification& told = cluster_.audience.sweeps().back().at(0);
+  EXPECT_EQ(told.reason, "RolledBack");
+  EXPECT_TRUE(told.standing.empty());
+  EXPECT_EQ(told.moves.at(0).to, fake_digest('a').str());
 
   set_failed(spec_);  // the condition is slow to go
   for (int i = 0; i < 2; ++i) {
