@@ -5,14 +5,13 @@
 #include <utility>
 
 #include "base/file.h"
-#include "base/text.h"
+#include "base/log.h"
 #include "push/payload.h"
 
 namespace tidemark::sweeper {
 namespace {
 
 constexpr std::string_view kPrefix = "/push/";
-constexpr std::size_t kMaxSecretBytes = 4096;
 
 net::Response json(int status, std::string body) {
   return {.status = status,
@@ -33,12 +32,9 @@ std::vector<push::Header> headers_of(const net::Headers& headers) {
 Result<push::Sender> read_sender(const config::ReceiverSource& source) {
   push::Sender sender{.proof = source.proof, .header = source.header};
   for (const auto& file : source.secret_files) {
-    const auto text = read_file(file, kMaxSecretBytes);
-    if (!text) return fail(text.error());
-    // Editors and `kubectl create secret --from-file` leave a newline at the end.
-    const std::string_view secret = trimmed(*text);
-    if (secret.empty()) return fail(ErrorKind::kInvalid, file.string() + ": holds no secret");
-    sender.secrets.emplace_back(secret);
+    auto secret = read_secret_file(file);
+    if (!secret) return fail(secret.error());
+    sender.secrets.push_back(std::move(*secret));
   }
   return sender;
 }

@@ -5,28 +5,17 @@
 #include <vector>
 
 #include "base/file.h"
-#include "base/text.h"
 
 namespace tidemark::sweeper {
 namespace {
 
-constexpr std::size_t kMaxSecretBytes = std::size_t{16} * 1024;
 constexpr std::size_t kMaxCaBytes = std::size_t{1024} * 1024;
 // Recipients close idle connections when they like, and a POST that meets it waits for its retry.
 constexpr std::chrono::seconds kIdleTimeout{5};
 
-// Editors and `kubectl create secret --from-file` leave a newline at the end.
-Result<std::string> read_secret(const std::filesystem::path& file) {
-  const auto text = read_file(file, kMaxSecretBytes);
-  if (!text) return fail(text.error());
-  const std::string_view secret = trimmed(*text);
-  if (secret.empty()) return fail(ErrorKind::kInvalid, file.string() + ": holds nothing");
-  return std::string(secret);
-}
-
 Result<net::Url> read_url(const config::NotificationSink& sink) {
   if (sink.url) return *sink.url;
-  const auto text = read_secret(*sink.url_file);
+  const auto text = read_secret_file(*sink.url_file);
   if (!text) return fail(text.error());
   auto url = net::Url::parse(*text);
   if (!url) return fail(within(sink.url_file->string(), url.error()));
@@ -39,7 +28,7 @@ Result<net::Url> read_url(const config::NotificationSink& sink) {
 Result<net::Headers> read_headers(const config::NotificationSink& sink) {
   net::Headers headers;
   for (const auto& [name, file] : sink.header_files) {
-    auto value = read_secret(file);
+    auto value = read_secret_file(file);
     if (!value) return fail(value.error());
     headers.push_back({.name = name, .value = std::move(*value)});
     if (auto checked = net::check_header(headers.back()); !checked) {

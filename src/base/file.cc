@@ -2,7 +2,10 @@
 
 #include <cerrno>
 #include <fstream>
+#include <string_view>
 #include <system_error>
+
+#include "base/text.h"
 
 namespace tidemark {
 
@@ -25,6 +28,15 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t max
                 path.string() + ": has more than " + std::to_string(max_bytes) + " bytes");
   }
   return text;
+}
+
+Result<std::string> read_secret_file(const std::filesystem::path& path) {
+  constexpr std::size_t kMaxSecretBytes = std::size_t{16} * 1024;
+  auto text = read_file(path, kMaxSecretBytes);
+  if (!text) return text;
+  const std::string_view secret = trimmed(*text);
+  if (secret.empty()) return fail(ErrorKind::kInvalid, path.string() + ": holds no secret");
+  return std::string(secret);
 }
 
 }  // namespace tidemark

@@ -7,7 +7,7 @@
 namespace tidemark {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\n";
+constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::size_t kMaxQuotedBytes = 60;
 
 }  // namespace

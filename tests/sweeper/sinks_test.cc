@@ -88,7 +88,7 @@ TEST_F(Sinks, WhatCannotBeReadNamesTheFileAndNotItsContent) {
   EXPECT_NE(problem(sink).find("notification sink hook: "), std::string::npos);
   EXPECT_NE(problem(sink).find("missing"), std::string::npos);
   sink.url_file = file("empty", " \n");
-  EXPECT_NE(problem(sink).find("empty: holds nothing"), std::string::npos);
+  EXPECT_NE(problem(sink).find("empty: holds no secret"), std::string::npos);
   sink.url_file = file("bad", "ftp://host/the-secret");
   EXPECT_NE(problem(sink).find("bad: URL: not http"), std::string::npos);
   EXPECT_EQ(problem(sink).find("the-secret"), std::string::npos);
