@@ -133,7 +133,7 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
       target.failure = same->failure;
       *same = target;
     }
-    auto plans = plan(all->workloads, checked.answers, now);
+    auto plans = plan(std::move(all->workloads), checked.answers, now);
     pace(plans, wanted.pace, now);
     const auto found = std::ranges::find(plans, target.uid, &WorkloadPlan::uid);
     if (found != plans.end() && all->listed_everything) {

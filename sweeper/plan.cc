@@ -267,11 +267,12 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
   return out;
 }
 
-std::vector<WorkloadPlan> plan(const std::vector<Workload>& workloads, const Answers& answers,
+std::vector<WorkloadPlan> plan(std::vector<Workload> workloads, const Answers& answers,
                                WallTime now) {
   std::vector<WorkloadPlan> plans;
   plans.reserve(workloads.size());
-  for (const Workload& workload : workloads) {
+  for (Workload& each : workloads) {
+    const Workload workload = std::move(each);
     plans.push_back(plan_workload(workload, answers, now));
   }
   std::ranges::sort(plans, {}, [](const WorkloadPlan& entry) {

@@ -183,11 +183,11 @@ Result<Collection> collect_under_orders(const SweepContext& context, const Sweep
   return collected;
 }
 
-void plan_and_apply(const SweepContext& context, SweepOptions options, const Collection& collected,
+void plan_and_apply(const SweepContext& context, SweepOptions options, Collection& collected,
                     SweepReport& report, const std::stop_token& stop) {
   const WallTime now = context.clock.wall_now();
   options.defaults.holds = collected.orders;
-  report.plans = plan(collected.workloads, report.answers, now);
+  report.plans = plan(std::move(collected.workloads), report.answers, now);
   if (collected.uncounted.empty()) {
     pace(report.plans, options.pace, now);
   } else {
