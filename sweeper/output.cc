@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -244,12 +243,12 @@ std::string running_cell(const RunningSlot& running) {
 std::string age_of(const std::string& since, WallTime now) {
   const auto time = parse_rfc3339(since);
   if (!time) return "-";
-  const auto seconds = std::max<std::int64_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(now - *time).count(), 0);
-  if (seconds < 120) return std::to_string(seconds) + "s";
-  if (seconds < 2 * 3600) return std::to_string(seconds / 60) + "m";
-  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + "h";
-  return std::to_string(seconds / 86400) + "d";
+  using namespace std::chrono_literals;
+  const auto age = std::max(now - *time, WallTime::duration::zero());
+  const auto in = [age](auto unit, const char* name) { return std::to_string(age / unit) + name; };
+  if (age < 2min) return in(1s, "s");
+  if (age < 2h) return in(1min, "m");
+  return age < 48h ? in(1h, "h") : in(24h, "d");
 }
 
 Json status_json(const ClusterStatus& status, const std::vector<bool>* shown) {

@@ -24,7 +24,7 @@ std::string text_of(const json& value) {
 }
 
 std::string requirement(const json& expression) {
-  const std::string key = text_of(member(expression, "key"));
+  std::string key = text_of(member(expression, "key"));
   const std::string op = text_of(member(expression, "operator"));
   if (op == "Exists") return key;
   if (op == "DoesNotExist") return "!" + key;

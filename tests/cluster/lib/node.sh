@@ -1,7 +1,13 @@
 # The one node: scheduler, containerd, kubelet, kube-proxy.
 # shellcheck shell=bash disable=SC2154
 
-containerd_ready() { inside ctr --address /run/containerd/containerd.sock version; }
+# It answers before its CRI plugin does, which first recovers what pods there were, and a kubelet that comes too early ends:
+# the plugin's last line since this start says that it serves.
+containerd_ready() {
+  inside ctr --address /run/containerd/containerd.sock version &&
+    awk '/msg="starting containerd"/ { serves = 0 } /msg="Start streaming server"/ { serves = 1 } END { exit !serves }' \
+      "$state/logs/containerd.log"
+}
 scheduler_ready() { inside curl -fsSk -m 2 https://127.0.0.1:10259/healthz; }
 kube_proxy_ready() { inside curl -fsS -m 2 http://127.0.0.1:10256/livez; }
 node_ready() {
