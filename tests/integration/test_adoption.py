@@ -52,7 +52,8 @@ class Workload:
         found = self.kubectl.get(self.kind, "web", self.ns)
         status = found["status"]
         return (status.get("observedGeneration") == found["metadata"]["generation"] and
-                status.get("availableReplicas") == status.get("updatedReplicas") == status.get("replicas"))
+                # Not merely equal: before the controller has counted any, none of them is there.
+                status.get("availableReplicas") == status.get("updatedReplicas") == status.get("replicas") == found["spec"]["replicas"])
 
     def set_sweep(self, mode):
         self.kubectl("annotate", self.kind, "web", "-n", self.ns, f"tidemark.dev/sweep={mode}", "--overwrite")
