@@ -57,6 +57,13 @@ class Workload:
 
     def set_sweep(self, mode):
         self.kubectl("annotate", self.kind, "web", "-n", self.ns, f"tidemark.dev/sweep={mode}", "--overwrite")
+        if self.kind != "cronjob":
+            # A Deployment's generation rises with its annotations, and until its controller has seen that, its rollout is not complete.
+            wait_for("the controller has seen it", self.seen)
+
+    def seen(self):
+        found = self.kubectl.get(self.kind, "web", self.ns)
+        return found["status"].get("observedGeneration") == found["metadata"]["generation"]
 
     def baseline(self):
         return json.loads(annotations(self.kubectl, self.kind, "web", self.ns).get(BASELINE, "{}"))
