@@ -17,6 +17,8 @@ namespace {
 constexpr int kNoSpace = 2;
 constexpr int kNoFiles = 4;
 
+// The formatter takes a script for code.
+// clang-format off
 constexpr const char* kBash = R"script(# bash completion: source <(tidemark-sweeper completion bash)
 _tidemark_sweeper() {
   local line directive=4
@@ -40,19 +42,14 @@ _tidemark_sweeper() {
   local -a candidates
   for line in ${(f)"$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"}; do
     case $line in
-      :*) directive=${line#:} ;
-;
-      *) candidates+=("$line") ;
-      ;
-      esac done if ((directive & 2));
-      then compadd - S '' - a candidates;
-      else compadd - a candidates;
-      fi if !((directive & 4));
-      then _files;
-      fi
-      }
-      if
-        ["$funcstack[1]" = "_tidemark_sweeper"]; then
+      :*) directive=${line#:} ;;
+      *) candidates+=("$line") ;;
+    esac
+  done
+  if ((directive & 2)); then compadd -S '' -a candidates; else compadd -a candidates; fi
+  if ! ((directive & 4)); then _files; fi
+}
+if [ "$funcstack[1]" = "_tidemark_sweeper" ]; then
   _tidemark_sweeper
 else
   compdef _tidemark_sweeper tidemark-sweeper kubectl-tidemark
@@ -69,6 +66,7 @@ end
 complete -c tidemark-sweeper -f -a '(__tidemark_sweeper_complete)'
 complete -c kubectl-tidemark -f -a '(__tidemark_sweeper_complete)'
 )script";
+// clang-format on
 
 bool is_named(const CLI::Option& option, std::string_view word) {
   word = word.substr(0, word.find('='));

@@ -110,10 +110,11 @@ TEST(Completion, NamesComeFromTheApiServer) {
   EXPECT_EQ(told.kubeconfig.path, "/k");
 }
 
-std::string run_bash(const std::string& script) {
+// `shell`: with the flags that keep a person's own settings out.
+std::string run_in(const std::string& shell, const std::string& script) {
   const auto file = std::filesystem::path(::testing::TempDir()) / "completion.sh";
   std::ofstream(file) << script;
-  const std::string command = "bash --noprofile --norc " + file.string() + " 2>&1";
+  const std::string command = shell + " " + file.string() + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");  // NOLINT(cert-env33-c): a script of our own
   std::string out;
   std::array<char, 4096> buffer{};
@@ -128,7 +129,7 @@ TEST(Completion, BashTakesTheAnswers) {
   const auto script = completion_script("bash");
   ASSERT_TRUE(script);
   // A program that answers with its own arguments.
-  EXPECT_EQ(run_bash(*script + R"(
+  EXPECT_EQ(run_in("bash --noprofile --norc", *script + R"(
 tidemark-sweeper() { printf '%s\n' "$@" ":6"; }
 COMP_WORDS=(tidemark-sweeper hold 'a b' '') COMP_CWORD=3
 _tidemark_sweeper
@@ -138,6 +139,29 @@ complete -p tidemark-sweeper kubectl-tidemark
             "<__complete><hold><a b><>"
             "complete -F _tidemark_sweeper tidemark-sweeper\n"
             "complete -F _tidemark_sweeper kubectl-tidemark\n");
+}
+
+TEST(Completion, ZshTakesTheAnswers) {
+  // What zsh gives to a completion, told by functions of these names.
+  EXPECT_EQ(run_in("zsh -f",
+                   "compdef() { print \"compdef $*\" }\n" + completion_script("zsh").value() + R"(
+compadd() { print "compadd $* <${(j:><:)candidates}>" }
+tidemark-sweeper() { print -l -- "$@" ":6" }
+words=(tidemark-sweeper hold 'a b' 'c') CURRENT=4
+_tidemark_sweeper
+tidemark-sweeper() { print ":4" }
+_tidemark_sweeper
+)"),
+            "compdef _tidemark_sweeper tidemark-sweeper kubectl-tidemark\n"
+            "compadd -S  -a candidates <__complete><hold><a b><c>\n"
+            "compadd -a candidates <>\n");
+}
+
+TEST(Completion, FishTakesTheAnswers) {
+  EXPECT_EQ(run_in("fish --no-config", R"(
+function tidemark-sweeper; printf '%s\n' "answer-to-$argv" :4; end
+)" + completion_script("fish").value() + "complete -C 'tidemark-sweeper hold a'\n"),
+            "answer-to-__complete hold a\n");
 }
 
 TEST(Completion, KnowsThreeShells) {
