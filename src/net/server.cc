@@ -258,6 +258,7 @@ class HttpServer final : public Server {
     const ServerState& state = listener_->state;
     return {.connections = state.connections,
             .in_flight = state.in_flight,
+            .buffered_bytes = state.buffered_bytes,
             .accepted = state.accepted,
             .refused = state.refused};
   }

@@ -58,10 +58,11 @@ struct ServerOptions {
 };
 
 struct ServerStats {
-  std::size_t connections = 0;  // open now
-  std::size_t in_flight = 0;    // requests being handled now
-  std::uint64_t accepted = 0;   // since start
-  std::uint64_t refused = 0;    // closed at once at the hard bound
+  std::size_t connections = 0;     // open now
+  std::size_t in_flight = 0;       // requests being handled now
+  std::size_t buffered_bytes = 0;  // of large bodies being read or handled now
+  std::uint64_t accepted = 0;      // since start
+  std::uint64_t refused = 0;       // closed at once at the hard bound
 };
 
 class Server {
