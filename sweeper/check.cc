@@ -24,9 +24,13 @@ struct Question {
   Result<image::Digest> answer = fail(ErrorKind::kCanceled, "not asked: stopped");
 };
 
-bool asks(const Workload& workload, const TrackedSlot& slot, bool adopt) {
+bool asks(const Workload& workload, const TrackedSlot& slot, const CheckOptions& options) {
   if (workload.settings.sweep == workload::SweepMode::kOff) return false;
-  return slot.state == TrackedSlot::State::kSweepable || (adopt && is_adoptable(workload, slot));
+  if (slot.state != TrackedSlot::State::kSweepable &&
+      !(options.adopt && is_adoptable(workload, slot))) {
+    return false;
+  }
+  return options.only == nullptr || options.only->contains(slot.reference->tagged());
 }
 
 // Equal for equal lists of secrets, and reveals none (SHA-256, see Credential::identity).
@@ -46,10 +50,8 @@ std::vector<const Workload*> sources_to_read(const std::vector<Workload>& worklo
   std::set<std::string> seen;
   std::vector<const Workload*> out;
   for (const Workload& workload : workloads) {
-    const bool wanted = std::ranges::any_of(workload.slots, [&](const TrackedSlot& slot) {
-      return asks(workload, slot, options.adopt) &&
-             (options.only == nullptr || options.only->contains(slot.reference->tagged()));
-    });
+    const bool wanted = std::ranges::any_of(
+        workload.slots, [&](const TrackedSlot& slot) { return asks(workload, slot, options); });
     if (wanted && seen.insert(workload.pull_source()).second) out.push_back(&workload);
   }
   return out;
@@ -66,9 +68,8 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
   for (const Workload& workload : workloads) {
     const std::string source = workload.pull_source();
     for (const TrackedSlot& slot : workload.slots) {
-      if (!asks(workload, slot, options.adopt)) continue;
+      if (!asks(workload, slot, options)) continue;
       const std::string reference = slot.reference->tagged();
-      if (options.only != nullptr && !options.only->contains(reference)) continue;
       const Place place{reference, source};
       if (only != nullptr && !only->contains(place)) continue;
       if (!seen.insert(place).second) continue;

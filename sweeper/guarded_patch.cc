@@ -126,6 +126,11 @@ bool put_history(workload::StringMap& annotations, std::vector<workload::History
   }
 }
 
+const workload::Slot* slot_of(const workload::PodTemplate& pod_template, std::string_view id) {
+  const auto found = std::ranges::find(pod_template.slots, id, &workload::Slot::id);
+  return found == pod_template.slots.end() ? nullptr : &*found;
+}
+
 void change_image(workload::JsonPatch& patch, const workload::Slot& slot, std::string_view image) {
   patch.test(name_pointer(slot), stored_string(slot.name));
   patch.test(slot.image_pointer, stored_string(slot.image));

@@ -48,6 +48,8 @@ void change_template_annotations(workload::JsonPatch& patch, const workload::Obj
 // entries give way (stamp contract, rule 8). False: there is no room even without any.
 bool put_history(workload::StringMap& annotations, std::vector<workload::HistoryEntry> history);
 
+// By Slot::id(); nullptr where there is none.
+const workload::Slot* slot_of(const workload::PodTemplate& pod_template, std::string_view id);
 // Tests that the slot at its place is still this one, with this image; `image`: what is written in
 // its place, "" for nothing.
 void change_image(workload::JsonPatch& patch, const workload::Slot& slot, std::string_view image);

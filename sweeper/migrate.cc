@@ -102,12 +102,6 @@ void find_digester_switch(Findings& findings) {
   findings.remove(finding);
 }
 
-const workload::Slot* slot_of(const workload::Object& object, std::string_view id) {
-  const auto& slots = object.pod_template.slots;
-  const auto found = std::ranges::find(slots, id, &workload::Slot::id);
-  return found == slots.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 std::string_view to_string(Peer peer) {
@@ -172,7 +166,7 @@ std::optional<workload::JsonPatch> migration_patch(const workload::Object& objec
     } else if (change.action == Migration::Action::kRemove) {
       (change.place == "label" ? labels : annotations).erase(change.key);
     } else if (change.action == Migration::Action::kUnpin) {
-      const workload::Slot* slot = slot_of(object, change.key);
+      const workload::Slot* slot = slot_of(object.pod_template, change.key);
       if (slot != nullptr) change_image(patch, *slot, change.value);
     }
   }

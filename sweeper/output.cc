@@ -24,33 +24,32 @@ std::string printable(std::string text) {
   return text;
 }
 
-// At most `width` bytes, never within a UTF-8 sequence.
-std::string cut_to(std::string line, std::size_t width) {
-  if (line.size() <= width) return line;
-  std::size_t end = width;
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;
-  line.resize(end);
-  return line;
-}
-
 // A value that may be a whole document.
-std::string shortened(std::string text) {
+std::string shortened(const std::string& text) {
   constexpr std::size_t kShown = 60;
   if (text.size() <= kShown) return text;
-  return cut_to(std::move(text), kShown) + "...";
+  return cut(text, kShown) + "...";
 }
+
+std::vector<std::size_t> widths_of(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  return widths;
+}
+
+// As kubectl has it.
+constexpr std::size_t kBetweenColumns = 3;
 
 // Narrow terminals: leaves columns out, in this order, until all but the last, which is cut, fit.
 void leave_out(std::vector<Row>& rows, const std::vector<std::string>& order, std::size_t width) {
   constexpr std::size_t kLastColumn = 16;
   for (const std::string& name : order) {
-    std::vector<std::size_t> widths(rows.front().size(), 0);
-    for (const Row& row : rows) {
-      for (std::size_t i = 0; i < row.size(); ++i)
-        widths[i] = std::max(widths[i], row[i].size() + 3);
-    }
+    const std::vector<std::size_t> widths = widths_of(rows);
     std::size_t needed = kLastColumn;
-    for (std::size_t i = 0; i + 1 < widths.size(); ++i) needed += widths[i];
+    for (std::size_t i = 0; i + 1 < widths.size(); ++i) needed += widths[i] + kBetweenColumns;
     if (needed <= width) return;
     const auto column = std::ranges::find(rows.front(), name) - rows.front().begin();
     for (Row& row : rows) row.erase(row.begin() + column);
@@ -63,11 +62,7 @@ std::string table(std::vector<Row> rows, std::size_t max_width = 0,
   for (Row& row : rows) {
     for (std::string& cell : row) cell = printable(std::move(cell));
   }
-  std::vector<std::size_t> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()), 0);
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
+  const std::vector<std::size_t> widths = widths_of(rows);
   std::string out;
   for (std::size_t number = 0; number < rows.size(); ++number) {
     if (shown != nullptr && !(*shown)[number]) continue;
@@ -75,10 +70,9 @@ std::string table(std::vector<Row> rows, std::size_t max_width = 0,
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       line += row[i];
-      // As kubectl does it: three spaces between columns.
-      if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 3, ' ');
+      if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + kBetweenColumns, ' ');
     }
-    if (max_width > 0) line = cut_to(std::move(line), max_width);
+    if (max_width > 0) line = cut(line, max_width);
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
   }
@@ -131,6 +125,15 @@ std::string state_of(const SlotPlan& slot, const RollOutcome* outcome) {
   if (is_moved(slot.verdict)) text += ", not updated to " + slot.to->str();
   if (!slot.reason.empty()) text += ": " + slot.reason;
   return text;
+}
+
+Json to_json(const std::vector<CollectProblem>& problems) {
+  Json out = Json::array();
+  for (const CollectProblem& problem : problems) {
+    out.push_back(
+        {{"namespace", problem.ns}, {"what", problem.what}, {"error", problem.error.message}});
+  }
+  return out;
 }
 
 Json to_json(const SlotPlan& slot) {
@@ -214,10 +217,7 @@ Json report_json(const SweepReport& report) {
     }
     out["workloads"].push_back(std::move(entry));
   }
-  for (const CollectProblem& problem : report.problems) {
-    out["problems"].push_back(
-        {{"namespace", problem.ns}, {"what", problem.what}, {"error", problem.error.message}});
-  }
+  out["problems"] = to_json(report.problems);
   out["referencesAsked"] = report.references_asked;
   out["referencesFailed"] = report.references_failed;
   out["milliseconds"] = report.took.count();
@@ -268,10 +268,7 @@ Json status_json(const ClusterStatus& status, const std::vector<bool>* shown) {
     if (!row.since.empty()) entry["since"] = row.since;
     out["slots"].push_back(std::move(entry));
   }
-  for (const CollectProblem& problem : status.problems) {
-    out["problems"].push_back(
-        {{"namespace", problem.ns}, {"what", problem.what}, {"error", problem.error.message}});
-  }
+  out["problems"] = to_json(status.problems);
   return out;
 }
 
@@ -386,10 +383,7 @@ Json migration_json(const MigrationReport& report) {
   for (const MigrationPlan& plan : report.plans) {
     for (const Migration& change : plan.changes) out["changes"].push_back(to_json(plan, change));
   }
-  for (const CollectProblem& problem : report.problems) {
-    out["problems"].push_back(
-        {{"namespace", problem.ns}, {"what", problem.what}, {"error", problem.error.message}});
-  }
+  out["problems"] = to_json(report.problems);
   out["left"] = report.left();
   out["pins"] = report.pins();
   return out;

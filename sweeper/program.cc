@@ -1,7 +1,5 @@
 #include "sweeper/program.h"
 
-#include <malloc.h>
-
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -12,6 +10,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/heaps.h"
 #include "base/host_name.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -49,10 +48,6 @@ constexpr std::chrono::seconds kOpsStop{2};
 constexpr std::chrono::seconds kProbe{5};
 // Registries and build scripts; each of them seldom.
 constexpr std::size_t kMaxReceiverConnections = 64;
-constexpr std::chrono::seconds kCertificateInterval{10};
-// glibc gives every thread a heap of its own, up to eight for each processor, and what a thread
-// gave back stays in its heap.
-constexpr int kHeaps = 2;
 // The Lease's name in the program's own namespace; its Role names it too (deploy/).
 constexpr std::string_view kLeaseName = "tidemark-sweeper";
 
@@ -134,8 +129,7 @@ Status listen_for_pushes(const config::ReceiversConfig& config, const Clock& clo
   out.receiver = std::move(*receiver);
   if (config.certificate_file) {
     auto watcher = net::CertificateFileWatcher::start(
-        {.certificate = *config.certificate_file, .key = *config.key_file}, out.certificate, log,
-        kCertificateInterval);
+        {.certificate = *config.certificate_file, .key = *config.key_file}, out.certificate, log);
     if (!watcher) return fail(watcher.error());
     out.watcher = std::move(*watcher);
   }
@@ -241,8 +235,7 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
 }  // namespace
 
 int run(int argc, char** argv) {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): before any other thread
-  mallopt(M_ARENA_MAX, kHeaps);
+  bound_heaps();
   auto parsed = parse_options(argc, argv, config::process_environment(), std::cout, std::cerr);
   if (const Exit* exit = std::get_if<Exit>(&parsed); exit != nullptr) return exit->code;
   Options& options = std::get<Options>(parsed);
@@ -257,9 +250,7 @@ int run(int argc, char** argv) {
   if (options.command == Command::kComplete) {
     return complete_names(*parts.api, options, std::cout, shutdown.token());
   }
-  parts.metrics.gauge("tidemark_build_info", "Always 1.")
-      .with({{"program", "sweeper"}, {"version", TIDEMARK_VERSION}})
-      .set(1);
+  export_build_info(parts.metrics, "sweeper");
   SweepMetrics sweep_metrics(parts.metrics, options.config.sweeper.max_rollouts);
   kube::EventRecorder events(
       *parts.api, parts.clock,

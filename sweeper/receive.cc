@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/file.h"
-#include "base/log.h"
+#include "net/answers.h"
 #include "push/payload.h"
 
 namespace tidemark::sweeper {
@@ -13,14 +13,8 @@ namespace {
 
 constexpr std::string_view kPrefix = "/push/";
 
-net::Response json(int status, std::string body) {
-  return {.status = status,
-          .headers = {{"Content-Type", "application/json"}},
-          .body = std::move(body) + "\n"};
-}
-
-net::Response error_answer(int status, std::string_view message) {
-  return json(status, "{\"error\":" + json_quote(message) + "}");
+net::Response taken(std::size_t references) {
+  return net::json_answer(200, "{\"references\":" + std::to_string(references) + "}\n");
 }
 
 std::vector<push::Header> headers_of(const net::Headers& headers) {
@@ -118,15 +112,13 @@ Result<std::unique_ptr<Receiver>> Receiver::make(const std::vector<config::Recei
 
 net::Response Receiver::answer(const net::ServerRequest& request) {
   std::string_view rest = request.path;
-  if (!rest.starts_with(kPrefix)) return error_answer(404, "nothing here: POST /push/SOURCE");
+  if (!rest.starts_with(kPrefix)) return net::error_answer(404, "nothing here: POST /push/SOURCE");
   rest.remove_prefix(kPrefix.size());
   const std::string_view name = rest.substr(0, rest.find('/'));
   const auto source = sources_.find(name);
-  if (source == sources_.end()) return error_answer(404, "no such source");
+  if (source == sources_.end()) return net::error_answer(404, "no such source");
   if (request.method != "POST") {
-    net::Response response = error_answer(405, "only POST is answered here");
-    response.headers.push_back({"Allow", "POST"});
-    return response;
+    return net::wrong_method("POST");
   }
   rest.remove_prefix(std::min(name.size() + 1, rest.size()));
   return take(*source->second, request, rest);
@@ -139,7 +131,7 @@ net::Response Receiver::take(Source& source, const net::ServerRequest& request,
     const std::lock_guard lock(source.mutex);
     if (!source.bucket.take(now)) {
       source.count("too-many");
-      net::Response response = error_answer(429, "more posts than a source may send");
+      net::Response response = net::error_answer(429, "more posts than a source may send");
       response.headers.push_back({"Retry-After", "1"});
       return response;
     }
@@ -150,7 +142,7 @@ net::Response Receiver::take(Source& source, const net::ServerRequest& request,
   }
   if (!leading_) {
     source.count("not-leading");
-    net::Response response = error_answer(503, "another replica leads");
+    net::Response response = net::error_answer(503, "another replica leads");
     response.headers.push_back({"Retry-After", "1"});
     return response;
   }
@@ -161,8 +153,7 @@ net::Response Receiver::take(Source& source, const net::ServerRequest& request,
     if (source.replays.seen(source.format, request.body, now)) {
       source.count("duplicate");
       // Who only has a token sends again where an answer was lost; a signed body can be recorded.
-      return is_signed(source.sender.proof) ? error_answer(409, "posted before")
-                                            : json(200, "{\"references\":0}");
+      return is_signed(source.sender.proof) ? net::error_answer(409, "posted before") : taken(0);
     }
     source.replays.remember(source.format, request.body, now);
   }
@@ -170,16 +161,17 @@ net::Response Receiver::take(Source& source, const net::ServerRequest& request,
     source.count_reference(due_.add(reference.tagged()));
   }
   source.count(references->empty() ? "no-push" : "taken");
-  return json(200, "{\"references\":" + std::to_string(references->size()) + "}");
+  return taken(references->size());
 }
 
 net::Response Receiver::refuse(Source& source, const Error& error) {
   const bool unproven = error.kind == ErrorKind::kUnauthorized;
   source.count(unproven ? "unauthorized" : "invalid");
   log_.debug("post refused", {{"source", source.name}, {"cause", error.message}});
-  if (unproven) return error_answer(401, "no proof, or a wrong one");
-  if (error.kind == ErrorKind::kTooLarge) return error_answer(413, "more than a post may hold");
-  return error_answer(400, "no payload of this source's format");
+  if (unproven) return net::error_answer(401, "no proof, or a wrong one");
+  if (error.kind == ErrorKind::kTooLarge)
+    return net::error_answer(413, "more than a post may hold");
+  return net::error_answer(400, "no payload of this source's format");
 }
 
 }  // namespace tidemark::sweeper

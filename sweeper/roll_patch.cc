@@ -16,13 +16,6 @@ using workload::set_or_erase;
 using workload::StringMap;
 using workload::value_of;
 
-const workload::Slot* slot_of(const workload::PodTemplate& pod_template, std::string_view id) {
-  for (const workload::Slot& slot : pod_template.slots) {
-    if (slot.id() == id) return &slot;
-  }
-  return nullptr;
-}
-
 workload::Stamp new_stamp(const SlotPlan& slot) {
   // A stamp's reference parses, or it would not be a stamp.
   return workload::Stamp::make(image::Reference::parse(slot.from->reference()).value(), *slot.to);

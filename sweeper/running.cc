@@ -54,6 +54,14 @@ std::optional<std::string> skew_of(const TrackedSlot& slot, const std::vector<wo
 
 }  // namespace
 
+void count(RunningSlot& slot, const workload::PodContainer& container) {
+  if (container.digest) {
+    ++slot.pods[*container.digest];
+  } else {
+    ++slot.without;
+  }
+}
+
 std::vector<RunningSlot> running_slots(const Workload& workload,
                                        const std::vector<workload::Pod>& pods) {
   std::vector<RunningSlot> out;
@@ -64,11 +72,7 @@ std::vector<RunningSlot> running_slots(const Workload& workload,
       const workload::PodContainer* container = pod.live ? container_of(pod, slot.id) : nullptr;
       if (container == nullptr) continue;
       any = true;
-      if (container->digest) {
-        ++running.pods[*container->digest];
-      } else {
-        ++running.without;
-      }
+      count(running, *container);
     }
     if (any) out.push_back(std::move(running));
   }

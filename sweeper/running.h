@@ -26,6 +26,9 @@ struct RunningSlot {
   friend bool operator==(const RunningSlot&, const RunningSlot&) = default;
 };
 
+// One more pod, in which the slot is this container.
+void count(RunningSlot& slot, const workload::PodContainer& container);
+
 // Of the slots that have a container, in the workload's order. Pods that are over or going do not
 // count.
 std::vector<RunningSlot> running_slots(const Workload& workload,

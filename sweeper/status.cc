@@ -18,18 +18,14 @@ std::string key_of(std::string_view ns, std::string_view kind, std::string_view 
   return std::string(ns) + "/" + std::string(kind) + "/" + std::string(name);
 }
 
-void count(const workload::Pod& pod, Running& out) {
+void count_pod(const workload::Pod& pod, Running& out) {
   const auto maker = workload::workload_of(pod);
   if (!pod.live || !maker) return;
   auto& slots = out[key_of(pod.ns, maker->first, maker->second)];
   for (const workload::PodContainer& container : pod.containers) {
     RunningSlot& running = slots[container.slot];
     running.slot = container.slot;
-    if (container.digest) {
-      ++running.pods[*container.digest];
-    } else {
-      ++running.without;
-    }
+    count(running, container);
   }
 }
 
@@ -37,7 +33,7 @@ Running read_pods(kube::Api& api, const Selection& selection, std::vector<Collec
                   const std::stop_token& stop) {
   Running out;
   const auto take = [&out](std::string_view text) -> Status {
-    if (const auto pod = workload::parse_pod(text); pod) count(*pod, out);
+    if (const auto pod = workload::parse_pod(text); pod) count_pod(*pod, out);
     return {};
   };
   const std::vector<std::string> all{""};

@@ -199,6 +199,24 @@ void plan_and_apply(const SweepContext& context, SweepOptions options, Collectio
   tell(context, report);
 }
 
+// All stages after collect. What `asked` leaves out stands as `before` has it.
+SweepReport ask_and_apply(const SweepContext& context, const SweepOptions& options,
+                          Collection& collected, const CheckOptions& asked, const Answers& before,
+                          const std::stop_token& stop) {
+  SweepReport report = begin_report(context, options, collected, stop);
+  PullCredentials of_this_sweep = pull_credentials(context, options);
+  PullCredentials& credentials =
+      context.credentials != nullptr ? *context.credentials : of_this_sweep;
+  CheckResult checked = check(collected.workloads, context.resolver, credentials, asked, stop);
+  report.answers = before;
+  report.answers.update(std::move(checked.answers));
+  report.references_asked = checked.asked;
+  report.references_failed = checked.failed;
+  adopt_into(context, options, collected, credentials, report, stop);
+  plan_and_apply(context, options, collected, report, stop);
+  return report;
+}
+
 }  // namespace
 
 bool SweepReport::moved() const { return any_slot(plans, is_moved); }
@@ -231,17 +249,8 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
     context.metrics.record_failure();
     return fail(collected.error());
   }
-  SweepReport report = begin_report(context, options, *collected, stop);
-  PullCredentials of_this_sweep = pull_credentials(context, options);
-  PullCredentials& credentials =
-      context.credentials != nullptr ? *context.credentials : of_this_sweep;
-  CheckResult checked =
-      check(collected->workloads, context.resolver, credentials, options.check, stop);
-  report.answers = std::move(checked.answers);
-  report.references_asked = checked.asked;
-  report.references_failed = checked.failed;
-  adopt_into(context, options, *collected, credentials, report, stop);
-  plan_and_apply(context, options, *collected, report, stop);
+  SweepReport report =
+      ask_and_apply(context, options, *collected, options.check, /*before=*/{}, stop);
   report.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.steady_now() - begin);
   context.metrics.record(report, context.clock.wall_now());
@@ -270,19 +279,9 @@ Result<std::optional<SweepReport>> sweep_pushed(const SweepContext& context,
     if (pushed.contains(reference)) used.insert(reference);
   }
   if (used.empty()) return std::nullopt;
-  SweepReport report = begin_report(context, options, *collected, stop);
-  PullCredentials of_this_sweep = pull_credentials(context, options);
-  PullCredentials& credentials =
-      context.credentials != nullptr ? *context.credentials : of_this_sweep;
   CheckOptions asked = options.check;
   asked.only = &used;
-  CheckResult checked = check(collected->workloads, context.resolver, credentials, asked, stop);
-  report.answers = before;
-  report.answers.update(std::move(checked.answers));
-  report.references_asked = checked.asked;
-  report.references_failed = checked.failed;
-  adopt_into(context, options, *collected, credentials, report, stop);
-  plan_and_apply(context, options, *collected, report, stop);
+  SweepReport report = ask_and_apply(context, options, *collected, asked, before, stop);
   context.metrics.record_rolls(report, context.clock.wall_now());
   context.metrics.record_pushed(report, pushed, context.clock.steady_now());
   for (const RollOutcome& outcome : report.rolls) log_outcome(context.log, outcome);

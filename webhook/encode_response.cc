@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "base/log.h"
+#include "base/text.h"
 
 namespace tidemark::webhook {
 namespace {
@@ -18,10 +19,7 @@ std::string one_line(std::string_view text) {
       line, [](char c) { return static_cast<unsigned char>(c) < 0x20U || c == 0x7F; }, ' ');
   if (line.size() <= kMaxWarningBytes) return line;
   constexpr std::string_view kCut = "...";
-  std::size_t end = kMaxWarningBytes - kCut.size();
-  // Not within a UTF-8 sequence: back to the byte that begins one.
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80U) --end;
-  return line.substr(0, end).append(kCut);
+  return cut(line, kMaxWarningBytes - kCut.size()).append(kCut);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "webhook/program.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -15,6 +13,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/heaps.h"
 #include "base/host_name.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -49,15 +48,7 @@ constexpr const char* kUserAgent = "tidemark-webhook/" TIDEMARK_VERSION;
 constexpr std::size_t kLookupThreads = 32;
 constexpr std::size_t kMaxQueuedLookups = 1024;
 
-// A mounted Secret changes a minute after its object at the latest (the kubelet's sync period);
-// ten seconds more do not matter.
-constexpr std::chrono::milliseconds kCertificateInterval{10'000};
-
 constexpr std::chrono::milliseconds kApiTimeout{5'000};
-
-// glibc gives threads eight heaps a processor, and each keeps what its largest review once needed.
-// Two are enough for the handful of reviews that processors work on at the same time.
-constexpr int kHeaps = 2;
 
 struct Api {
   std::unique_ptr<kube::Api> api;  // nullptr: there is no cluster to ask
@@ -147,17 +138,11 @@ Result<CertificateSource> keep_certificate(const Options& options, net::ServerCe
   }
   const auto& files = std::get<CertificateFiles>(options.certificate);
   auto watcher = net::CertificateFileWatcher::start(
-      {.certificate = files.certificate, .key = files.key}, target, log, kCertificateInterval);
+      {.certificate = files.certificate, .key = files.key}, target, log);
   if (!watcher) return fail(watcher.error());
   CertificateSource source;
   source.files = *std::move(watcher);
   return source;
-}
-
-void export_build_info(Metrics& metrics) {
-  metrics.gauge("tidemark_build_info", "Always 1.")
-      .with({{"program", "webhook"}, {"version", TIDEMARK_VERSION}})
-      .set(1);
 }
 
 AdmitOptions admit_options(const Options& options) {
@@ -173,13 +158,12 @@ AdmitOptions admit_options(const Options& options) {
 }
 
 int serve(const Options& options) {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): before any other thread
-  mallopt(M_ARENA_MAX, kHeaps);
+  bound_heaps();
   ShutdownSignal shutdown;  // first: every thread below inherits its signal mask
   const Logger log = Logger::to_stderr(options.config.log_level);
   const SystemClock clock;
   Metrics metrics;
-  export_build_info(metrics);
+  export_build_info(metrics, "webhook");
 
   const Api cluster = connect(options, metrics, log);
   if (cluster.exit_code != kDone) return cluster.exit_code;

@@ -6,28 +6,10 @@
 #include <thread>
 #include <utility>
 
-#include "base/log.h"
+#include "net/answers.h"
 
 namespace tidemark::webhook {
 namespace {
-
-constexpr std::string_view kJson = "application/json";
-
-net::Response answer(int status, std::string_view content_type, std::string body) {
-  return {.status = status,
-          .headers = {{"Content-Type", std::string(content_type)}},
-          .body = std::move(body)};
-}
-
-net::Response error_answer(int status, std::string_view message) {
-  return answer(status, kJson, "{\"error\":" + json_quote(message) + "}\n");
-}
-
-net::Response wrong_method(std::string_view allowed) {
-  net::Response response = error_answer(405, "only " + std::string(allowed) + " is answered here");
-  response.headers.push_back({"Allow", std::string(allowed)});
-  return response;
-}
 
 // The media type alone: parameters (charset) do not matter.
 bool is_json(const net::Headers& headers) {
@@ -37,7 +19,7 @@ bool is_json(const net::Headers& headers) {
   type.erase(type.find_last_not_of(" \t") + 1);
   std::ranges::transform(type, type.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return type == kJson;
+  return type == "application/json";
 }
 
 int status_for(ErrorKind kind) {
@@ -51,22 +33,19 @@ int status_for(ErrorKind kind) {
   }
 }
 
-net::Response text(int status, std::string_view line) {
-  return answer(status, "text/plain; charset=utf-8", std::string(line) + "\n");
-}
-
 }  // namespace
 
 net::Handler admission_handler(Admitter& admitter) {
   return [&admitter](const net::ServerRequest& request) {
-    if (request.path != "/mutate") return error_answer(404, "nothing here: POST /mutate");
-    if (request.method != "POST") return wrong_method("POST");
+    if (request.path != "/mutate") return net::error_answer(404, "nothing here: POST /mutate");
+    if (request.method != "POST") return net::wrong_method("POST");
     if (!is_json(request.headers)) {
-      return error_answer(415, "the Content-Type must be application/json");
+      return net::error_answer(415, "the Content-Type must be application/json");
     }
     auto response = admitter.admit(request.body);
-    if (!response) return error_answer(status_for(response.error().kind), response.error().message);
-    return answer(200, kJson, *std::move(response));
+    if (!response)
+      return net::error_answer(status_for(response.error().kind), response.error().message);
+    return net::json_answer(200, *std::move(response));
   };
 }
 
@@ -74,14 +53,14 @@ net::Handler ops_handler(const Metrics& metrics, ReadyCheck ready) {
   return [&metrics, ready = std::move(ready)](const net::ServerRequest& request) {
     const bool known =
         request.path == "/healthz" || request.path == "/readyz" || request.path == "/metrics";
-    if (!known) return error_answer(404, "nothing here: /healthz, /readyz, /metrics");
-    if (request.method != "GET" && request.method != "HEAD") return wrong_method("GET");
-    if (request.path == "/healthz") return text(200, "ok");
+    if (!known) return net::error_answer(404, "nothing here: /healthz, /readyz, /metrics");
+    if (request.method != "GET" && request.method != "HEAD") return net::wrong_method("GET");
+    if (request.path == "/healthz") return net::text_answer(200, "ok\n");
     if (request.path == "/metrics") {
-      return answer(200, "text/plain; version=0.0.4; charset=utf-8", metrics.expose());
+      return net::metrics_answer(metrics.expose());
     }
     const std::string reason = ready();
-    return reason.empty() ? text(200, "ok") : text(503, reason);
+    return reason.empty() ? net::text_answer(200, "ok\n") : net::text_answer(503, reason + "\n");
   };
 }
 

@@ -84,7 +84,6 @@ Result<std::string> read_token_file(const std::string& path) {
   auto text = read_file(path, kMaxTokenFileBytes);
   if (!text) return fail(std::move(text.error()));
   std::string token(trimmed(*text));
-  while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
   if (!is_secret(token)) return fail(ErrorKind::kInvalid, path + ": holds no token");
   return token;
 }

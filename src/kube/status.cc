@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/text.h"
+
 namespace tidemark::kube {
 namespace {
 
@@ -84,12 +86,7 @@ ErrorKind kind_of(int code, const std::optional<StatusObject>& status) {
 }
 
 std::string one_line(std::string text) {
-  if (text.size() > kMaxMessageBytes) {
-    std::size_t end = kMaxMessageBytes;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text.resize(end);
-    text += "...";
-  }
+  if (text.size() > kMaxMessageBytes) text = cut(text, kMaxMessageBytes) + "...";
   std::ranges::replace_if(
       text, [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
   return text;

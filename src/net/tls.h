@@ -57,12 +57,14 @@ class CertificateFileWatcher {
     std::filesystem::path certificate;
     std::filesystem::path key;
   };
+  // A mounted Secret changes a minute after its object at the latest (the kubelet's sync period);
+  // ten seconds more do not matter.
+  static constexpr std::chrono::milliseconds kInterval{10'000};
   // The first load happens here and its failure is returned; afterwards failures are only logged.
   // `target` must outlive the watcher.
-  static Result<std::unique_ptr<CertificateFileWatcher>> start(Files files,
-                                                               ServerCertificate& target,
-                                                               Logger log,
-                                                               std::chrono::milliseconds interval);
+  static Result<std::unique_ptr<CertificateFileWatcher>> start(
+      Files files, ServerCertificate& target, Logger log,
+      std::chrono::milliseconds interval = kInterval);
 
  private:
   CertificateFileWatcher() = default;

@@ -26,6 +26,8 @@ import urllib.request
 
 import yaml
 
+from goals import print_goals
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
@@ -444,13 +446,7 @@ def main():
     for name, module in NOT_MEASURED.items():
         print(f"{name}: not measured, the Go module proxy refuses {module}")
     print_recorded(results[1000, 50]["once"])
-    print("\n| goal | measured | |\n|---|---|---|")
-    rows = goals(results)
-    for goal, measured, met in rows:
-        print(f"| {goal} | {measured} | {'met' if met else 'NOT MET'} |")
-    print(f"\n{sum(met for *_, met in rows)} of {len(rows)} goals met, {time.monotonic() - begin:.0f} s, "
-          f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-    return 0 if all(met for *_, met in rows) else 1
+    return print_goals(goals(results), begin)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import tempfile
 import time
 import urllib.request
 
+from goals import print_goals
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
@@ -322,13 +324,7 @@ def main():
         finally:
             for process in reversed(started):
                 process.stop()
-    print("\n| goal | measured | |\n|---|---|---|")
-    rows = goals(results, cold_result, fault_results, speeds)
-    for goal, measured, met in rows:
-        print(f"| {goal} | {measured} | {'met' if met else 'NOT MET'} |")
-    print(f"\n{sum(met for *_, met in rows)} of {len(rows)} goals met, {time.monotonic() - begin:.0f} s, "
-          f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-    return 0 if all(met for *_, met in rows) else 1
+    return print_goals(goals(results, cold_result, fault_results, speeds), begin)
 
 
 if __name__ == "__main__":

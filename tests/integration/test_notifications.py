@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import manifests, programs
+from harness import manifests, metrics, programs
 from harness.processes import Process, free_port, wait_for
 from harness.registry import Image, http_status
 
@@ -79,11 +79,7 @@ class Told:
             "run", "--interval", "1s", "-n", ns, "--ops-listen", f"127.0.0.1:{self.ops_port}", *flags), self.tmp)
 
     def metric(self, text):
-        connection = http.client.HTTPConnection("127.0.0.1", self.ops_port, timeout=10)
-        connection.request("GET", "/metrics")
-        lines = connection.getresponse().read().decode().splitlines()
-        connection.close()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(text))
+        return metrics.total(self.ops_port, text)
 
     def outcome(self, sink, outcome):
         return self.metric(f'tidemark_notifications_total{{outcome="{outcome}",sink="{sink}"}}')

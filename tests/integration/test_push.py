@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from harness import manifests, programs
+from harness import manifests, metrics, programs
 from harness.processes import Process, free_port, stays_for, wait_for
-from harness.registry import Image, PrivateRegistry
+from harness.registry import Image, PrivateRegistry, notifications
 
 ROLL = {"tidemark.dev/sweep": "roll"}
 STAMP = "digest.tidemark.dev/app"
@@ -23,9 +23,7 @@ class Listening:
         self.port = free_port()
         for name, token in TOKENS.items():
             (self.tmp / name).write_text(token + "\n")
-        endpoint = {"name": "tidemark", "url": f"http://127.0.0.1:{self.port}/push/registry", "timeout": "1s",
-                    "threshold": 3, "backoff": "1s", "headers": {"Authorization": [f"Bearer {TOKENS['registry']}"]}}
-        more = "notifications: " + json.dumps({"endpoints": [endpoint]}) + "\n"  # JSON is YAML
+        more = notifications(f"http://127.0.0.1:{self.port}/push/registry", TOKENS["registry"])
         self.registry = PrivateRegistry(cluster.host_address, cluster.registry.crane_program, self.tmp, access_log=True,
                                         port=port, more_config=more)
         self.sweeper = programs.Sweeper(
@@ -57,11 +55,7 @@ class Listening:
             connection.close()
 
     def metric(self, name):
-        connection = http.client.HTTPConnection("127.0.0.1", self.ops_port, timeout=10)
-        connection.request("GET", "/metrics")
-        lines = connection.getresponse().read().decode().splitlines()
-        connection.close()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+        return metrics.total(self.ops_port, name)
 
     def questions(self):
         """Of the sweeper, in the registry's access log."""

@@ -77,13 +77,6 @@ class Adopt : public ::testing::Test {
     const auto slot = found.find("app");
     return slot == found.end() ? "" : slot->second.str();
   }
-  std::size_t pod_lists() const {
-    std::size_t count = 0;
-    for (const auto& call : cluster_.api.calls("list")) {
-      count += call.path.find("/pods") == std::string::npos ? 0U : 1U;
-    }
-    return count;
-  }
 
   Cluster cluster_;
   SweepReport last_;
@@ -131,7 +124,7 @@ TEST_F(Adopt, OnceAdoptedNoPodIsReadAndNothingWritten) {
   (void)sweep_slot();
   cluster_.api.forget_calls();
   EXPECT_EQ(sweep_slot().verdict, Verdict::kUpToDate);
-  EXPECT_EQ(pod_lists(), 0U);
+  EXPECT_EQ(cluster_.pod_lists(), 0U);
   EXPECT_TRUE(cluster_.api.calls("patch").empty());
 }
 
@@ -175,7 +168,7 @@ TEST_F(Adopt, ReportModeAdoptsAndRollsNothing) {
   EXPECT_EQ(baseline(spec), stamp_text(kImage, kOld));
   cluster_.api.forget_calls();
   EXPECT_EQ(sweep_slot().verdict, Verdict::kReported);
-  EXPECT_EQ(pod_lists(), 0U);
+  EXPECT_EQ(cluster_.pod_lists(), 0U);
 }
 
 TEST_F(Adopt, PodsThatStartedAnewSinceAreNotRolled) {
@@ -231,7 +224,7 @@ TEST_F(Adopt, WaitsForARolloutThatIsUnderWay) {
   cluster_.api.put(path_of(spec), object.dump());
   put_pod(spec, "one", running(kOld));
   EXPECT_EQ(sweep_slot().reason, "no stamp, and its rollout is not complete");
-  EXPECT_EQ(pod_lists(), 0U);
+  EXPECT_EQ(cluster_.pod_lists(), 0U);
 }
 
 TEST_F(Adopt, ABaselineIsNotRolledAwayWhileTheOwnersRolloutIsUnderWay) {
@@ -268,7 +261,7 @@ TEST_F(Adopt, WithoutAnAnswerNothingIsAdopted) {
   put_pod(spec, "one", running(kOld));
   cluster_.resolver.refuse(kImage, ErrorKind::kTimeout, "timed out");
   EXPECT_EQ(sweep_slot().reason, "no stamp, and the registry does not say what its tag means");
-  EXPECT_EQ(pod_lists(), 0U);
+  EXPECT_EQ(cluster_.pod_lists(), 0U);
   // The HEAD is answered, and the GET for the platforms is not.
   cluster_.resolver.answer(kImage,
                            [](const registry::Query& query, Deadline,
@@ -355,7 +348,7 @@ TEST_F(Adopt, SwitchedOffOrToldNotToSweepAsksForNothing) {
   put(spec);
   EXPECT_EQ(sweep_slot().verdict, Verdict::kNoStamp);
   EXPECT_TRUE(cluster_.resolver.calls().empty());
-  EXPECT_EQ(pod_lists(), 0U);
+  EXPECT_EQ(cluster_.pod_lists(), 0U);
 }
 
 TEST_F(Adopt, ATemplateWithoutMetadataGetsItsFirstStamp) {

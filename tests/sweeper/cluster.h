@@ -1,6 +1,8 @@
 // Workloads for the sweeper's tests, as the API server would give them.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -137,6 +139,11 @@ struct Cluster {
     return [this](const std::stop_token& stop) {
       return collect(api, options.kinds, options.selection, options.defaults, stop);
     };
+  }
+  std::size_t pod_lists() const {
+    const auto lists = api.calls("list");
+    return static_cast<std::size_t>(std::ranges::count_if(
+        lists, [](const auto& call) { return call.path.find("/pods") != std::string::npos; }));
   }
   std::string annotation(const Spec& spec, std::string_view key) const {
     return api.object(path_of(spec))["metadata"]["annotations"].value(std::string(key), "");

@@ -77,13 +77,6 @@ class Judge : public ::testing::Test {
     last_ = std::move(*report);
     return last_.plans.at(0);
   }
-  std::size_t pod_lists() const {
-    std::size_t count = 0;
-    for (const auto& call : cluster_.api.calls("list")) {
-      count += call.path.find("/pods") == std::string::npos ? 0U : 1U;
-    }
-    return count;
-  }
 
   Cluster cluster_;
   SweepReport last_;
@@ -167,16 +160,16 @@ TEST_F(Judge, PodsAreReadOnlyOfARolloutOfOursThatIsUnderWay) {
   put(rolled(std::chrono::seconds{20}));
   put_pod(crashing());
   EXPECT_EQ(sweep().failure, "") << "just begun";
-  EXPECT_EQ(pod_lists(), 0U);
+  EXPECT_EQ(cluster_.pod_lists(), 0U);
   Spec edited = rolled(std::chrono::seconds{40});
   edited.annotations.erase("tidemark.dev/history");
   put(edited);
   EXPECT_EQ(sweep().failure, "") << "its owner's own rollout";
-  EXPECT_EQ(pod_lists(), 0U);
+  EXPECT_EQ(cluster_.pod_lists(), 0U);
   put(rolled(std::chrono::seconds{40}));
   cluster_.options.judge.enabled = false;
   EXPECT_EQ(sweep().failure, "");
-  EXPECT_EQ(pod_lists(), 0U);
+  EXPECT_EQ(cluster_.pod_lists(), 0U);
 }
 
 TEST_F(Judge, PodsThatCannotBeReadAreToldOnceANamespace) {

@@ -8,6 +8,7 @@ import subprocess
 
 import yaml
 
+from . import metrics
 from .kubectl import load
 from .processes import ROOT, Process, free_port, wait_for
 from .registry import http_status
@@ -111,10 +112,7 @@ class Webhook:
         return self
 
     def metrics(self):
-        import urllib.request
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=5) as answer:
-            return answer.read().decode()
+        return metrics.text(self.ops_port)
 
 
 class Sweeper:

@@ -113,6 +113,13 @@ class PrivateRegistry(Registry):
         self.process.kill()
 
 
+def notifications(url, token, backoff="1s"):
+    """A docker-registry's configuration that has every push posted there."""
+    endpoint = {"name": "tidemark", "url": url, "timeout": "1s", "threshold": 3, "backoff": backoff,
+                "headers": {"Authorization": [f"Bearer {token}"]}}
+    return "notifications: " + json.dumps({"endpoints": [endpoint]}) + "\n"  # JSON is YAML
+
+
 def http_status(url):
     try:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

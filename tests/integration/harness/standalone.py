@@ -4,13 +4,12 @@ import base64
 import http.client
 import json
 import os
-import re
 import ssl
 import subprocess
-import urllib.request
 
 import yaml
 
+from . import metrics
 from .processes import ROOT, Process, free_port, listens, wait_for
 from .programs import WEBHOOK
 
@@ -76,10 +75,7 @@ class Standalone:
 
     def metric(self, name):
         """The sum of the series whose name (and labels, if given) begin so."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
-        return sum(float(value) for value in re.findall(rf"^{re.escape(name)}\S* (\S+)$", text, re.MULTILINE))
+        return metrics.total(self.ops_port, name)
 
     def stop(self):
         return self.process.stop()
