@@ -6,7 +6,7 @@
 
 #include "kube/credentials.h"
 #include "kube/http_api.h"
-#include "kube/page.h"
+#include "kube/list_stream.h"
 #include "kube/status.h"
 #include "kube/watch.h"
 #include "net/client.h"
@@ -14,8 +14,6 @@
 namespace tidemark::kube {
 namespace {
 
-// 500 objects a page of up to 128 KiB on average; one of 1.5 MiB (etcd's bound) is rare.
-constexpr std::size_t kMaxPageBytes = std::size_t{64} * 1024 * 1024;
 // One object: the same bound, for the same reason, as a watch line.
 constexpr std::size_t kMaxObjectBytes = kMaxWatchLineBytes;
 // A Status that lists every cause of a rejected object.
@@ -121,10 +119,14 @@ class HttpApi final : public Api {
                                         Deadline deadline, const std::stop_token& stop,
                                         const Go& go);
 
-  // Any 2xx body; everything else is an error. `failure` gets the details where it is asked for.
+  // Any 2xx body; everything else is an error.
   Result<std::string> send(std::string_view verb, net::Request request, std::size_t max_bytes,
-                           Deadline deadline, const std::stop_token& stop,
-                           ApiFailure* failure = nullptr);
+                           Deadline deadline, const std::stop_token& stop);
+
+  // `other_continue_token`: where an expired list may go on (410), if the server says so.
+  Result<PageInfo> list_page(std::string_view path, const Query& query, const ItemSink& item,
+                             Deadline deadline, const std::stop_token& stop,
+                             std::string& other_continue_token);
 
   Result<std::shared_ptr<net::HttpClient>> client_for(const Credential& credential);
   void count(std::string_view verb, const Result<net::Response>& response) const;
@@ -181,7 +183,7 @@ Result<net::Response> HttpApi::with_credential(std::string_view verb, const net:
 
 Result<std::string> HttpApi::send(std::string_view verb, net::Request request,
                                   std::size_t max_bytes, Deadline deadline,
-                                  const std::stop_token& stop, ApiFailure* failure) {
+                                  const std::stop_token& stop) {
   request.max_body_bytes = max_bytes;
   auto response = with_credential(verb, request, deadline, stop,
                                   [&](net::HttpClient& client, const net::Request& ready) {
@@ -189,16 +191,32 @@ Result<std::string> HttpApi::send(std::string_view verb, net::Request request,
                                   });
   if (!response) return fail(std::move(response.error()));
   if (response->status / 100 == 2) return std::move(response->body);
-  ApiFailure described = describe_failure(*response, clock_->wall_now());
-  Error error = described.error;
-  if (failure != nullptr) *failure = std::move(described);
-  return fail(std::move(error));
+  return fail(describe_failure(*response, clock_->wall_now()).error);
+}
+
+Result<PageInfo> HttpApi::list_page(std::string_view path, const Query& query, const ItemSink& item,
+                                    Deadline deadline, const std::stop_token& stop,
+                                    std::string& other_continue_token) {
+  net::Request asked = request("GET", path, query);
+  asked.max_body_bytes = kMaxStatusBytes;
+  const net::HttpClient::StreamLimits limits{
+      .headers = deadline, .idle = deadline.remaining(), .whole = deadline};
+  ListStream stream(item);
+  auto response = with_credential(
+      "list", asked, deadline, stop, [&](net::HttpClient& client, const net::Request& ready) {
+        return client.stream(
+            ready, limits, [&](std::string_view piece) { return stream.push(piece); }, stop);
+      });
+  if (!response) return fail(std::move(response.error()));
+  if (response->status / 100 == 2) return stream.finish();
+  ApiFailure failure = describe_failure(*response, clock_->wall_now());
+  other_continue_token = std::move(failure.continue_token);
+  return fail(std::move(failure.error));
 }
 
 Result<ListResult> HttpApi::list(std::string_view path, const ListOptions& options,
                                  const ItemSink& item, Deadline deadline, std::stop_token stop) {
   ListResult result;
-  PageReader reader;
   std::string token;
   bool resumed = false;
   while (true) {
@@ -207,18 +225,16 @@ Result<ListResult> HttpApi::list(std::string_view path, const ListOptions& optio
         .add("labelSelector", options.label_selector)
         .add("fieldSelector", options.field_selector)
         .add("continue", token);
-    ApiFailure failure;
-    auto body = send("list", request("GET", path, query), kMaxPageBytes, deadline, stop, &failure);
-    if (!body) {
-      if (body.error().kind == ErrorKind::kGone && !failure.continue_token.empty() && !resumed) {
-        token = std::move(failure.continue_token);
+    std::string other_token;
+    auto page = list_page(path, query, item, deadline, stop, other_token);
+    if (!page) {
+      if (page.error().kind == ErrorKind::kGone && !other_token.empty() && !resumed) {
+        token = std::move(other_token);
         resumed = true;
         continue;
       }
-      return fail(std::move(body.error()));
+      return fail(std::move(page.error()));
     }
-    auto page = reader.read_page(*body, item);
-    if (!page) return fail(std::move(page.error()));
     // The first page's version also where the rest was read at a newer one: a watch from there
     // repeats changes, but misses none.
     if (result.pages == 0) result.resource_version = std::move(page->resource_version);

@@ -39,7 +39,7 @@ std::string resource_path(std::string_view api_version, std::string_view resourc
 struct ListOptions {
   std::string label_selector;
   std::string field_selector;
-  std::size_t limit = 500;  // objects a page; the page, not the list, bounds memory
+  std::size_t limit = 500;  // objects a page, which the API server holds as a whole
 };
 
 struct ListResult {
@@ -71,10 +71,10 @@ class Api {
   virtual Result<std::string> get(std::string_view path, Deadline deadline,
                                   std::stop_token stop = {}) = 0;
 
-  // Calls `item` with the JSON text of every object, page by page (continue tokens followed), in
-  // order; items of built-in kinds carry no apiVersion and kind. `item` may return an error to end
-  // the listing with it. An expired continue token (410) restarts the listing once at the
-  // inconsistent continuation the server offers, else is kGone.
+  // Calls `item` with the JSON text of every object as it arrives, page by page (continue tokens
+  // followed), in order; items of built-in kinds carry no apiVersion and kind. `item` may return an
+  // error to end the listing with it. An expired continue token (410) restarts the listing once at
+  // the inconsistent continuation the server offers, else is kGone.
   using ItemSink = std::function<Status(std::string_view item_json)>;
   virtual Result<ListResult> list(std::string_view path, const ListOptions& options,
                                   const ItemSink& item, Deadline deadline,

@@ -25,7 +25,7 @@ bool WatchStream::push(std::string_view piece) {
 
 bool WatchStream::take_line() {
   if (line_.find_first_not_of(" \t\r") == std::string::npos) return true;
-  const auto event = reader_.read_event(line_);
+  const auto event = reader_.read(line_);
   if (!event) {
     failure_ = event.error();
     return false;

@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 #include "kube/api.h"
-#include "kube/page.h"
+#include "kube/event_line.h"
 
 namespace tidemark::kube {
 
@@ -38,7 +38,7 @@ class WatchStream {
   const Api::EventSink& sink_;
   std::string resource_version_;
   std::string line_;
-  PageReader reader_;
+  EventReader reader_;
   std::optional<Error> failure_;
   bool progressed_ = false;
 };

@@ -6,11 +6,12 @@ import tarfile
 
 import pytest
 
+import crews
 from harness import manifests
 from harness.processes import wait_for
 from node import PATIENCE, ROLL
 
-KINDS = ["deployment", "statefulset", "daemonset", "cronjob"]
+KINDS = ["deployment", "statefulset", "daemonset", "cronjob", "crew"]
 NAMES = ["latest", "tag", "two", "init", "index", "pod-secret", "account-secret", "twins"]
 
 
@@ -60,7 +61,8 @@ class Case:
             spec["imagePullSecrets"] = [{"name": "pull"}]
         if self.name == "account-secret":
             spec["serviceAccountName"] = "puller"
-        document = manifests.BUILDERS[self.kind](self.name, self.matrix.ns, spec, ROLL)
+        build = crews.crew if self.kind == "crew" else manifests.BUILDERS[self.kind]
+        document = build(self.name, self.matrix.ns, spec, ROLL)
         template = document["spec"]
         if self.kind == "cronjob":
             template = template["jobTemplate"]["spec"]
@@ -156,7 +158,21 @@ class Matrix:
 
 
 @pytest.fixture
-def matrix(node, cluster, private_registry, ns, request):
+def controller(request, node, cluster, tmp):
+    """Of the custom kind, and Tidemark that knows it; for the other kinds there is nothing to do."""
+    if request.node.callspec.params["matrix"] != "crew":
+        yield None
+        return
+    crews.configure(node, tmp)
+    controller = crews.Controller(cluster, tmp)
+    controller.start()
+    yield controller
+    controller.stop()
+    node.install()
+
+
+@pytest.fixture
+def matrix(controller, node, cluster, private_registry, ns, request):
     return Matrix(node, cluster, private_registry, ns, request.param)
 
 

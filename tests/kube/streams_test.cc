@@ -1,10 +1,11 @@
-#include "kube/page.h"
-
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "kube/list_stream.h"
 #include "kube/status.h"
 #include "kube/timestamp.h"
 #include "kube/watch.h"
@@ -12,31 +13,56 @@
 namespace tidemark::kube {
 namespace {
 
-Result<PageInfo> read(std::string body, std::vector<std::string>& items) {
-  PageReader reader;
-  return reader.read_page(body, [&](std::string_view item) -> Status {
+// `size`: of the pieces that it arrives in.
+Result<PageInfo> read(std::string_view body, std::vector<std::string>& items,
+                      std::size_t size = 4096) {
+  const Api::ItemSink sink = [&](std::string_view item) -> Status {
     items.emplace_back(item);
     return {};
-  });
+  };
+  ListStream stream(sink);
+  for (; !body.empty(); body.remove_prefix(std::min(size, body.size()))) {
+    if (!stream.push(body.substr(0, size))) break;
+  }
+  return stream.finish();
 }
 
-TEST(Page, HandsOutTheItemsAsTheyWereWritten) {
-  std::vector<std::string> items;
-  const auto page = read(
-      R"({"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{"resourceVersion":"42",)"
-      R"("continue":"tok\u0065n","remainingItemCount":3},"items":[ {"a": {"b":[1,2,{"c":"}"}]}} ,)"
-      "\n"
-      R"({"metadata":{"name":"x"}}, {} ]})",
-      items);
-  ASSERT_TRUE(page) << page.error().message;
-  EXPECT_EQ(page->resource_version, "42");
-  EXPECT_EQ(page->continue_token, "token");
-  EXPECT_EQ(page->items, 3U);
-  EXPECT_EQ(items, (std::vector<std::string>{R"({"a": {"b":[1,2,{"c":"}"}]}})",
-                                             R"({"metadata":{"name":"x"}})", "{}"}));
+TEST(List, HandsOutTheItemsAsTheyWereWritten) {
+  for (const std::size_t size :
+       {std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{4096}}) {
+    std::vector<std::string> items;
+    const auto page = read(
+        R"({"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{"resourceVersion":"42",)"
+        R"("continue":"tok\u0065n","remainingItemCount":3},"items" : [ {"a": {"b":[1,2,{"c":"}"}]}} ,)"
+        "\n"
+        R"({"metadata":{"name":"x\"]}\\"}}, {} ]})",
+        items, size);
+    ASSERT_TRUE(page) << page.error().message;
+    EXPECT_EQ(page->resource_version, "42");
+    EXPECT_EQ(page->continue_token, "token");
+    EXPECT_EQ(page->items, 3U);
+    EXPECT_EQ(items, (std::vector<std::string>{R"({"a": {"b":[1,2,{"c":"}"}]}})",
+                                               R"({"metadata":{"name":"x\"]}\\"}})", "{}"}));
+  }
 }
 
-TEST(Page, AnyOrderOfFieldsAndNullItems) {
+TEST(List, HandsAnItemOutBeforeThePageEnds) {
+  int seen = 0;
+  const Api::ItemSink sink = [&](std::string_view) -> Status {
+    ++seen;
+    return {};
+  };
+  ListStream stream(sink);
+  EXPECT_TRUE(stream.push(R"({"metadata":{},"items":[{"a":1},{"b")"));
+  EXPECT_EQ(seen, 1);
+  EXPECT_TRUE(stream.push(":2}"));
+  EXPECT_EQ(seen, 2);
+  const auto page = stream.finish();
+  ASSERT_FALSE(page);
+  EXPECT_EQ(page.error().message, "list page: it ends within the items");
+}
+
+TEST(List, AnyOrderOfFieldsAndNullItems) {
   std::vector<std::string> items;
   auto page = read(R"({"items":[{"n":1}],"extra":[[]],"metadata":{"resourceVersion":"7"}})", items);
   ASSERT_TRUE(page) << page.error().message;
@@ -47,10 +73,21 @@ TEST(Page, AnyOrderOfFieldsAndNullItems) {
   EXPECT_EQ(page->items, 0U);
 }
 
-TEST(Page, RefusesWhatIsNoList) {
+TEST(List, OnlyItsOwnItemsAreItems) {
+  std::vector<std::string> items;
+  const auto page = read(
+      R"({"a":{"items":[{"n":1}]},"x\"items":[{}],"y":"\"items\":[{}","items":[{"n":2}]})", items);
+  ASSERT_TRUE(page) << page.error().message;
+  EXPECT_EQ(items, std::vector<std::string>{R"({"n":2})"});
+}
+
+TEST(List, RefusesWhatIsNoList) {
   for (const char* body :
-       {"", "[]", "{}", "null", R"({"items":{}})", R"({"items":[1]})", R"({"items":[{"a":1})",
-        R"({"items":[{}],"metadata":{"continue":7}})", "<html>busy</html>"}) {
+       {"", "[]", "{}", "null", R"({"items":{}})", R"({"items":[1]})", R"({"items":[0]})",
+        R"({"items":[{"a":1})", R"({"items":[{} {}]})", R"({"items":[{},]})", R"({"items":[{}])",
+        R"({"items":[{}]}})", R"({"items":[{}],"items":[{}]})", R"(["items":[{}]])",
+        R"({"items":[{}],"metadata":{"continue":7}})", R"({"items":[],"metadata":[]})",
+        "<html>busy</html>"}) {
     std::vector<std::string> items;
     const auto page = read(body, items);
     ASSERT_FALSE(page) << body;
@@ -58,38 +95,30 @@ TEST(Page, RefusesWhatIsNoList) {
   }
 }
 
-TEST(Page, AnErrorOfTheSinkEndsTheWalk) {
-  PageReader reader;
-  std::string body = R"({"items":[{},{},{}]})";
-  int seen = 0;
-  const auto page = reader.read_page(body, [&](std::string_view) -> Status {
-    if (++seen == 2) return fail(ErrorKind::kInternal, "enough");
-    return {};
-  });
-  ASSERT_FALSE(page);
-  EXPECT_EQ(page.error().message, "enough");
-  EXPECT_EQ(seen, 2);
+TEST(List, BoundsWhatItKeeps) {
+  std::vector<std::string> items;
+  const auto wide = read(R"({"metadata":{"x":")" + std::string(kMaxFrameBytes, 'x'), items);
+  ASSERT_FALSE(wide);
+  EXPECT_EQ(wide.error().kind, ErrorKind::kTooLarge);
+  const auto commas = read(R"({"items":[)" + std::string(kMaxFrameBytes, ','), items);
+  ASSERT_FALSE(commas);
+  EXPECT_EQ(commas.error().kind, ErrorKind::kInvalid);
+  const auto item = read(R"({"items":[{")" + std::string(kMaxWatchLineBytes, 'x'), items);
+  ASSERT_FALSE(item);
+  EXPECT_EQ(item.error().kind, ErrorKind::kTooLarge);
+  EXPECT_TRUE(items.empty());
 }
 
-TEST(Page, ManyItemsWithOneReader) {
-  std::string body = R"({"metadata":{},"items":[)";
-  for (int i = 0; i < 2000; ++i) {
-    body += (i == 0 ? "" : ",") + std::string(R"({"metadata":{"name":"n)") + std::to_string(i) +
-            R"("},"text":")" + std::string(static_cast<std::size_t>(i % 97), 'x') + R"("})";
-  }
-  body += "]}";
-  PageReader reader;
-  for (int round = 0; round < 2; ++round) {
-    std::string copy = body;
-    int next = 0;
-    const auto page = reader.read_page(copy, [&](std::string_view item) -> Status {
-      const std::string begin = R"({"metadata":{"name":"n)" + std::to_string(next++) + "\"}";
-      EXPECT_TRUE(item.starts_with(begin) && item.ends_with("\"}")) << item;
-      return {};
-    });
-    ASSERT_TRUE(page);
-    EXPECT_EQ(page->items, 2000U);
-  }
+TEST(List, AnErrorOfTheSinkEndsIt) {
+  int seen = 0;
+  const Api::ItemSink sink = [&](std::string_view) -> Status {
+    if (++seen == 2) return fail(ErrorKind::kInternal, "enough");
+    return {};
+  };
+  ListStream stream(sink);
+  EXPECT_FALSE(stream.push(R"({"items":[{},{},{}]})"));
+  EXPECT_EQ(stream.finish().error().message, "enough");
+  EXPECT_EQ(seen, 2);
 }
 
 TEST(Watch, JoinsPiecesToEvents) {

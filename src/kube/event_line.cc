@@ -1,4 +1,4 @@
-#include "kube/page.h"
+#include "kube/event_line.h"
 
 #include <simdjson.h>
 
@@ -10,10 +10,6 @@ namespace ondemand = simdjson::ondemand;
 simdjson::padded_string_view padded(std::string& text) {
   text.reserve(text.size() + simdjson::SIMDJSON_PADDING);
   return simdjson::padded_string_view(text.data(), text.size(), text.capacity());
-}
-
-std::unexpected<Error> broken(std::string_view what, const simdjson::simdjson_error& error) {
-  return fail(ErrorKind::kInvalid, std::string(what) + ": " + error.what());
 }
 
 // A string field, or "" for null.
@@ -30,48 +26,16 @@ std::string_view trimmed(std::string_view raw) {
 
 }  // namespace
 
-struct PageReader::State {
+struct EventReader::State {
   ondemand::parser parser;
 };
 
-PageReader::PageReader() : state_(std::make_unique<State>()) {}
-PageReader::~PageReader() = default;
-PageReader::PageReader(PageReader&&) noexcept = default;
-PageReader& PageReader::operator=(PageReader&&) noexcept = default;
+EventReader::EventReader() : state_(std::make_unique<State>()) {}
+EventReader::~EventReader() = default;
+EventReader::EventReader(EventReader&&) noexcept = default;
+EventReader& EventReader::operator=(EventReader&&) noexcept = default;
 
-Result<PageInfo> PageReader::read_page(std::string& body, const Api::ItemSink& item) {
-  PageInfo page;
-  bool has_items = false;
-  try {
-    ondemand::document document = state_->parser.iterate(padded(body));
-    for (ondemand::field field : document.get_object()) {
-      const std::string_view key = field.unescaped_key();
-      if (key == "metadata") {
-        for (ondemand::field entry : field.value().get_object()) {
-          const std::string_view name = entry.unescaped_key();
-          if (name == "resourceVersion") page.resource_version = text_of(entry.value());
-          if (name == "continue") page.continue_token = text_of(entry.value());
-        }
-      } else if (key == "items") {
-        has_items = true;
-        if (field.value().is_null()) continue;  // an empty list of some aggregated servers
-        for (ondemand::value element : field.value().get_array()) {
-          ondemand::object object = element.get_object();
-          const std::string_view text = trimmed(object.raw_json());
-          if (text.empty()) return fail(ErrorKind::kInvalid, "list page: an item has no end");
-          if (Status status = item(text); !status) return fail(std::move(status.error()));
-          ++page.items;
-        }
-      }
-    }
-  } catch (const simdjson::simdjson_error& error) {
-    return broken("list page", error);
-  }
-  if (!has_items) return fail(ErrorKind::kInvalid, "list page: no items");
-  return page;
-}
-
-Result<EventLine> PageReader::read_event(std::string& line) {
+Result<EventLine> EventReader::read(std::string& line) {
   EventLine event;
   std::string type;
   try {
@@ -95,7 +59,7 @@ Result<EventLine> PageReader::read_event(std::string& line) {
       }
     }
   } catch (const simdjson::simdjson_error& error) {
-    return broken("watch event", error);
+    return fail(ErrorKind::kInvalid, std::string("watch event: ") + error.what());
   }
   if (event.object.empty()) return fail(ErrorKind::kInvalid, "watch event: no object");
   if (type == "ADDED") event.type = WatchEvent::kAdded;
