@@ -4,17 +4,18 @@
 # One compiler cache serves every build directory and every clone.
 export CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$top
 
-# configure DIRECTORY [MESON OPTION...]: sets $top/DIRECTORY up if it is not yet.
-configure() {
-  local dir=$1 log
+# configure DIRECTORY [MESON OPTION...]: sets $top/DIRECTORY up if it is not yet. Suites that run side by side take turns.
+configure() (
+  dir=$1
   shift
-  [[ ! -e $top/$dir/build.ninja ]] || return 0
+  flock 8
+  [[ ! -e $top/$dir/build.ninja ]] || exit 0
   say "  configuring $dir"
   log=$(meson setup "$top/$dir" "$top" "$@" 2>&1) || {
     say "$log"
     die "meson setup $dir failed"
   }
-}
+) 8<"$top/meson.build"
 
 # compile DIRECTORY [TARGET...]: all of it if no target is named. Its progress goes to stderr. Suites that run side by side take
 # turns in one directory.

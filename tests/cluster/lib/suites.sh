@@ -152,20 +152,27 @@ one_after_another() {
   printf '%d %d %d\n%s\n' "$passed" "$failed" "$skipped" "${failures[*]}" >"$results"
 }
 
-# side_by_side FOLDER: the suites of `waiting` beside those of `computing`, which yield to them. Their output comes at the end.
+# side_by_side FOLDER: each suite of `waiting`, and beside them those of `computing` one after another, which yield to them.
+# The output of the waiting ones comes at their end.
 side_by_side() {
-  local folder=$1 aside
-  set -m # a process group of its own, so that an interrupt reaches the Python in it
-  one_after_another "$folder/waiting" "${waiting[@]}" >"$folder/log" 2>&1 &
-  aside=$!
+  local folder=$1 suite pids=()
+  set -m # process groups of their own, so that an interrupt reaches the Python in them
+  for suite in "${waiting[@]}"; do
+    one_after_another "$folder/$suite" "$suite" >"$folder/$suite.log" 2>&1 &
+    pids+=("$!")
+  done
   set +m
-  # shellcheck disable=SC2064  # this very process
-  trap "kill -INT -- -$aside 2>/dev/null; wait $aside; exit 130" INT TERM
+  # shellcheck disable=SC2064  # these very processes
+  trap "kill -INT -- ${pids[*]/#/-} 2>/dev/null; wait ${pids[*]}; exit 130" INT TERM
   say "== ${waiting[*]}: beside the others, output at their end"
-  (renice -n 10 -p "$BASHPID" >/dev/null && one_after_another "$folder/computing" "${computing[@]}")
-  say "== waiting for ${waiting[*]}"
-  tail -n +1 -f --pid "$aside" "$folder/log" >&2
-  wait "$aside" || true
+  if ((${#computing[@]})); then
+    (renice -n 10 -p "$BASHPID" >/dev/null && one_after_another "$folder/computing" "${computing[@]}")
+  fi
+  for suite in "${!waiting[@]}"; do
+    say "== waiting for ${waiting[suite]}"
+    tail -n +1 -f --pid "${pids[suite]}" "$folder/${waiting[suite]}.log" >&2
+    wait "${pids[suite]}" || true
+  done
   trap - INT TERM
 }
 
@@ -184,7 +191,7 @@ run_suites() {
   [[ ! " ${wanted[*]} " =~ \ (asan|tsan|fuzz)\  ]] || deps_install clang
   folder=$(mktemp -d)
   ((${#first[@]} == 0)) || one_after_another "$folder/first" "${first[@]}"
-  if ((${#waiting[@]} && ${#computing[@]})); then
+  if ((${#waiting[@]} > 1 || (${#waiting[@]} && ${#computing[@]}))); then
     side_by_side "$folder"
   else
     one_after_another "$folder/others" "${computing[@]}" "${waiting[@]}"
@@ -195,7 +202,7 @@ run_suites() {
 # sum_up FOLDER: the last lines of a run.
 sum_up() {
   local folder=$1 file numbers names failed_suites='' passed=0 failed=0 skipped=0
-  for file in first computing waiting others; do
+  for file in first computing "${waiting[@]}" others; do
     [[ -e $folder/$file ]] || continue
     { read -r numbers && read -r names; } <"$folder/$file" || true
     # shellcheck disable=SC2086  # three words
