@@ -482,6 +482,19 @@ TEST(Config, NamesFileLineAndKey) {
   for (const auto& [yaml, message] : bad) EXPECT_EQ(problem(yaml), message) << yaml;
 }
 
+TEST(Config, NamesAHundredNamespacesAtMost) {
+  const auto naming = [](const std::string& key, int count) {
+    std::string yaml = "sweeper: {" + key + ": [";
+    for (int i = 0; i < count; ++i) yaml += (i == 0 ? "n" : ", n") + std::to_string(i);
+    return yaml + "]}";
+  };
+  EXPECT_EQ(parsed(naming("namespaces", 100)).sweeper.namespaces.size(), 100U);
+  EXPECT_EQ(problem(naming("namespaces", 101)),
+            "config.yaml:1: sweeper.namespaces: names more than 100 namespaces");
+  EXPECT_EQ(problem(naming("excludeNamespaces", 101)),
+            "config.yaml:1: sweeper.excludeNamespaces: names more than 100 namespaces");
+}
+
 TEST(Config, TellsWhereYamlEnds) {
   for (const std::string yaml : {"webhook:\n  listen: [", "a: b: c", "\"", "webhook:\n\t listen: x",
                                  "{", "*unknown", "logLevel: !!", "a: &a *a"}) {
