@@ -164,6 +164,7 @@ struct Inventory::Feed {
     const std::lock_guard lock(mutex);
     if (problem) add_unlisted(out, *kind, ns, *problem);
     if (!tried) add_unlisted(out, *kind, ns, {ErrorKind::kTimeout, "not listed yet"});
+    out.workloads.reserve(out.workloads.size() + workloads.size());
     for (const auto& [key, entry] : workloads) {
       if (!entry) {
         out.problems.push_back(unreadable(*kind, key, entry.error()));
