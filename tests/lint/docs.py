@@ -45,11 +45,15 @@ def paths(root, files):
 METRIC = re.compile(r'"(tidemark_[a-z_]+)"')
 
 
+def made_metrics(root, files):
+    programs = ("src/", "certs/", "webhook/", "sweeper/")
+    return {name for file in files if str(file.relative_to(root)).startswith(programs) and file.suffix == ".cc"
+            for name in METRIC.findall(file.read_text())}
+
+
 def metrics(root, files):
     """deploy/README.md lists the programs' metrics: all of them, and no others."""
-    programs = ("src/", "certs/", "webhook/", "sweeper/")
-    made = {name for file in files if str(file.relative_to(root)).startswith(programs) and file.suffix == ".cc"
-            for name in METRIC.findall(file.read_text())}
+    made = made_metrics(root, files)
     table = (root / "deploy/README.md").read_text().split("\n## Metrics\n")[-1].split("\n## ")[0]
     told = set(re.findall(r"^\| `(tidemark_\w+)`", table, re.MULTILINE))
     return ([f"deploy/README.md: {name} is not listed under Metrics" for name in sorted(made - told)]

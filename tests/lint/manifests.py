@@ -8,6 +8,7 @@ import subprocess
 
 import yaml
 
+import docs
 from tools import cache_dir
 
 
@@ -89,6 +90,42 @@ def schemas(root):
             (place / file).write_text(json.dumps({"$ref": f"_definitions.json#/definitions/{name}"}))
     (place / "complete").touch()
     return place
+
+
+def promtool():
+    """The path of promtool, out of Debian's package of Prometheus, which is not installed."""
+    place = cache_dir() / "promtool"
+    if not (place / "complete").exists():
+        place.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["apt-get", "download", "-q", "prometheus"], cwd=place, check=True, capture_output=True)
+        package = next(place.glob("prometheus_*.deb"))
+        subprocess.run(["dpkg-deb", "--extract", package, place / "root"], check=True)
+        package.unlink()
+        (place / "complete").touch()
+    return place / "root/usr/bin/promtool"
+
+
+def monitoring(root, files):
+    """Alerts that Prometheus takes and that fire when they should, metrics that exist, a page of the runbook for each."""
+    folder = root / "deploy/monitoring"
+    findings = []
+    for command in (["check", "rules", folder / "alerts.yaml"], ["test", "rules", folder / "alerts_test.yaml"]):
+        done = subprocess.run([promtool(), *command], capture_output=True, text=True)
+        if done.returncode != 0:
+            findings += (done.stdout + done.stderr).strip().splitlines()
+    made = docs.made_metrics(root, files)
+    for name in ("alerts.yaml", "dashboard.json"):
+        asked = re.findall(r"\btidemark_[a-z_]+", (folder / name).read_text())
+        asked = {re.sub(r"_(bucket|count|sum)$", "", metric) for metric in asked}
+        findings += [f"deploy/monitoring/{name}: no program makes {metric}" for metric in sorted(asked - made)]
+    alerts = {rule["alert"] for group in yaml.safe_load((folder / "alerts.yaml").read_text())["groups"] for rule in group["rules"]}
+    told = set(re.findall(r"^## (Tidemark\w+)$", (root / "deploy/runbook.md").read_text(), re.MULTILINE))
+    tested = {test["alertname"] for part in yaml.safe_load((folder / "alerts_test.yaml").read_text())["tests"]
+              for test in part["alert_rule_test"]}
+    findings += [f"deploy/runbook.md: nothing about {alert}" for alert in sorted(alerts - told)]
+    findings += [f"deploy/runbook.md: there is no alert {alert}" for alert in sorted(told - alerts)]
+    findings += [f"deploy/monitoring/alerts_test.yaml: {alert} is not tested" for alert in sorted(alerts - tested)]
+    return findings
 
 
 def kubeconform(root, _files):
