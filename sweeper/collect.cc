@@ -1,11 +1,14 @@
 #include "sweeper/collect.h"
 
 #include <algorithm>
+#include <iterator>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
 #include "base/text.h"
+#include "base/worker_pool.h"
 
 namespace tidemark::sweeper {
 namespace {
@@ -35,22 +38,43 @@ json metadata_of(std::string_view text) {
   return found != object.end() && found->is_object() ? *found : json::object();
 }
 
-void list_kind(kube::Api& api, const workload::Kind& kind, const std::string& ns,
-               const Selection& selection,
-               const std::function<void(const workload::Object&)>& visit, Collection& out,
-               const std::stop_token& stop) {
+// One LIST: what came of it, until all are over.
+struct Listing {
+  const workload::Kind* kind = nullptr;
+  std::string ns;
+  std::vector<CollectProblem> problems{};
+  Status ended{};
+};
+
+std::vector<Listing> listings_of(const workload::KindTable& kinds, const Selection& selection) {
+  const std::vector<std::string> all{""};
+  std::vector<Listing> out;
+  for (const workload::Kind& kind : kinds.all()) {
+    if (!kind.rollable) continue;
+    for (const std::string& ns : selection.namespaces.empty() ? all : selection.namespaces) {
+      out.push_back({.kind = &kind, .ns = ns});
+    }
+  }
+  return out;
+}
+
+using Visit = std::function<void(const workload::Object&)>;
+
+void list(kube::Api& api, Listing& listing, const Selection& selection, const Visit& visit,
+          std::mutex& visiting, const std::stop_token& stop) {
   const auto take = [&](std::string_view text) -> Status {
-    const auto object = workload::parse_object(text, kind);
+    const auto object = workload::parse_object(text, *listing.kind);
     if (!object) {
-      out.problems.push_back(unreadable(kind, object_key(text), object.error()));
+      listing.problems.push_back(unreadable(*listing.kind, object_key(text), object.error()));
     } else if (!is_skipped(*object)) {
+      const std::lock_guard lock(visiting);
       visit(*object);
     }
     return {};
   };
-  const auto listed = api.list(object_path(kind, ns), list_options(selection), take,
-                               Deadline::after(kListDeadline), stop);
-  if (!listed) add_unlisted(out, kind, ns, listed.error());
+  const auto listed = api.list(object_path(*listing.kind, listing.ns), list_options(selection),
+                               take, Deadline::after(kListDeadline), stop);
+  if (!listed) listing.ended = fail(listed.error());
 }
 
 // Of a LIST: 400 is what the API server answers to a selector that it cannot read, or to a field
@@ -170,13 +194,23 @@ Result<std::vector<workload::HoldOrder>> read_cluster_orders(kube::Api& api,
 Status visit_rollable(kube::Api& api, const workload::KindTable& kinds, const Selection& selection,
                       const std::function<void(const workload::Object&)>& visit, Collection& out,
                       const std::stop_token& stop) {
-  const std::vector<std::string> all{""};
-  for (const workload::Kind& kind : kinds.all()) {
-    if (!kind.rollable) continue;
-    for (const std::string& ns : selection.namespaces.empty() ? all : selection.namespaces) {
-      if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");
-      list_kind(api, kind, ns, selection, visit, out, stop);
+  std::vector<Listing> listings = listings_of(kinds, selection);
+  std::mutex visiting;
+  {
+    WorkerPool pool(std::min(std::max<std::size_t>(selection.lists_at_once, 1), listings.size()),
+                    listings.size());
+    for (Listing& listing : listings) {
+      const bool queued = pool.submit([&api, &listing, &selection, &visit, &visiting, &stop] {
+        if (!stop.stop_requested()) list(api, listing, selection, visit, visiting, stop);
+      });
+      // Cannot be: the queue holds them all.
+      if (!queued) listing.ended = fail(ErrorKind::kInternal, "not listed");
     }
+  }
+  if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");
+  for (Listing& listing : listings) {
+    std::ranges::move(listing.problems, std::back_inserter(out.problems));
+    if (!listing.ended) add_unlisted(out, *listing.kind, listing.ns, listing.ended.error());
   }
   return {};
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
@@ -32,6 +33,7 @@ struct Selection {
   std::vector<std::string> excluded{};    // namespaces that are not looked at, of all or the named
   std::string label_selector{};
   std::string field_selector{};
+  std::size_t lists_at_once = 4;  // a kind each, or a kind of a namespace
 };
 
 // What the API server is asked for; it leaves the excluded namespaces out.
@@ -81,8 +83,8 @@ bool is_skipped(const workload::Object& object);
 Result<Namespaces> read_namespaces(kube::Api& api, const std::vector<std::string>& names,
                                    const std::stop_token& stop = {});
 
-// Every object of the rollable kinds that is not skipped, as it is listed. What cannot be read
-// becomes a problem of `out`. Errors: a stop.
+// Every object of the rollable kinds that is not skipped, as it is listed; one call of `visit` at a
+// time, from any thread. What cannot be read becomes a problem of `out`. Errors: a stop.
 Status visit_rollable(kube::Api& api, const workload::KindTable& kinds, const Selection& selection,
                       const std::function<void(const workload::Object&)>& visit, Collection& out,
                       const std::stop_token& stop = {});
