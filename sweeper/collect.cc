@@ -94,6 +94,23 @@ kube::ListOptions list_options(const Selection& selection) {
   return options;
 }
 
+bool covers(const Selection& whole, const Selection& part) {
+  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  const auto looked_at = [&](const std::string& ns) {
+    return whole.namespaces.empty() || has(whole.namespaces, ns);
+  };
+  const auto not_asked_for = [&](const std::string& ns) {
+    return has(part.excluded, ns) || (!part.namespaces.empty() && !has(part.namespaces, ns));
+  };
+  return (whole.namespaces.empty() || !part.namespaces.empty()) &&
+         std::ranges::all_of(part.namespaces, looked_at) &&
+         std::ranges::all_of(whole.excluded, not_asked_for) &&
+         (whole.label_selector.empty() || whole.label_selector == part.label_selector) &&
+         (whole.field_selector.empty() || whole.field_selector == part.field_selector);
+}
+
 ObjectKey object_key(std::string_view text) {
   const json metadata = metadata_of(text);
   return {string_of(metadata, "namespace"), string_of(metadata, "name")};

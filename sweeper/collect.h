@@ -36,6 +36,10 @@ struct Selection {
   std::size_t lists_at_once = 4;  // a kind each, or a kind of a namespace
 };
 
+// Whether everything that `part` selects is among what `whole` selects, as far as that can be told
+// without reading it: equal selectors only.
+bool covers(const Selection& whole, const Selection& part);
+
 // What the API server is asked for; it leaves the excluded namespaces out.
 kube::ListOptions list_options(const Selection& selection);
 

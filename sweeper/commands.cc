@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/shutdown.h"
+#include "sweeper/ask_sweeper.h"
 #include "sweeper/guarded_patch.h"
 #include "sweeper/migrate.h"
 #include "sweeper/pods.h"
@@ -158,6 +159,58 @@ std::string name_of(const Target& target) {
   return (is_namespace ? "namespace" : target.ns + " " + target.kind->kind) + "/" + target.name;
 }
 
+// From the sweeper that leads; an error where it cannot tell, or not what the API server would.
+Result<ClusterStatus> status_of_sweeper(const SweepContext& context, const Options& options,
+                                        std::string& note, const std::stop_token& stop) {
+  auto answer = ask_sweeper(context.api, options.system_namespace, options.selection,
+                            Deadline::after(kAskDeadline), stop);
+  if (!answer) return fail(answer.error());
+  const auto recent = is_recent(*answer);
+  if (!recent && options.asked_of == AskedOf::kAuto) return fail(recent.error());
+  if (auto narrowed = narrow(*answer, context.api, options.config.kinds, options.selection, stop);
+      !narrowed) {
+    return fail(narrowed.error());
+  }
+  note = "answered by the running sweeper, which asked the registries " +
+         std::to_string(answer->age.count()) + " s ago";
+  if (!recent) note += " (" + recent.error().message + ")";
+  return std::move(answer->status);
+}
+
+// One look. `note`: who answered, and why not the sweeper.
+Result<ClusterStatus> look(const SweepContext& context, const Options& options, std::string& note,
+                           const std::stop_token& stop) {
+  if (options.asked_of != AskedOf::kApi) {
+    auto told = status_of_sweeper(context, options, note, stop);
+    if (told) return told;
+    if (options.asked_of == AskedOf::kSweeper) {
+      return fail(within("the running sweeper", told.error()));
+    }
+    note = "answered by the API server and the registries; the running sweeper: " +
+           told.error().message;
+  } else {
+    note = "answered by the API server and the registries";
+  }
+  return read_status(context, sweep_options(options), stop);
+}
+
+// Only what was named. Errors: kNotFound of the first that is not there.
+Status keep_only(const std::vector<Target>& wanted, ClusterStatus& status) {
+  if (wanted.empty()) return {};
+  std::map<std::string, bool> labels;
+  for (const Target& target : wanted) labels[object_label(*target.kind, target.name)] = false;
+  std::erase_if(status.rows, [&](const StatusRow& row) {
+    const auto found = labels.find(row.workload);
+    if (found == labels.end()) return true;
+    found->second = true;
+    return false;
+  });
+  for (const auto& [label, found] : labels) {
+    if (!found) return fail(ErrorKind::kNotFound, label + " is not among what is looked at");
+  }
+  return {};
+}
+
 // Prints what became of the order. Nullopt: the error was told.
 std::optional<workload::Object> order(const SweepContext& context, const Options& options,
                                       const char* done, const AnnotationChange& change,
@@ -208,7 +261,16 @@ int status(const SweepContext& context, const Options& options, Streams streams,
   std::map<std::string, StatusRow> before;
   bool first = true;
   do {
-    auto now = read_status(context, sweep_options(options), stop);
+    std::string note;
+    auto now = look(context, options, note, stop);
+    if (now && first && options.verbose) streams.err << note << "\n";
+    if (now && first) {
+      if (auto kept = keep_only(options.only, *now); !kept) {
+        return complain(streams.err, kept.error());
+      }
+    } else if (now) {
+      (void)keep_only(options.only, *now);  // what is gone is no longer shown
+    }
     if (!now && (first || !options.watch)) return complain(streams.err, now.error());
     if (!now) {
       if (!stop.stop_requested()) (void)complain(streams.err, now.error());

@@ -22,8 +22,9 @@ SweepOptions sweep_options(const Options& options);
 
 int once(const SweepContext& context, const Options& options, Streams streams,
          std::stop_token stop = {});
-// With --watch: until stopped, the rows that changed. One question a registry for each reference
-// and round.
+// Asked of the running sweeper where it can answer, else of the API server and the registries: the
+// same rows. With --watch: until stopped, the rows that changed; without a running sweeper that is
+// one question a registry for each reference and round.
 int status(const SweepContext& context, const Options& options, Streams streams,
            std::stop_token stop = {});
 int explain(const SweepContext& context, const Options& options, Streams streams,

@@ -203,10 +203,12 @@ Completion target_of(const CLI::Option& target, std::string_view last,
   return out;
 }
 
-Completion positional_of(const CLI::App& command, std::string_view last,
+// `given`: how many there are already.
+Completion positional_of(const CLI::App& command, std::size_t given, std::string_view last,
                          const workload::KindTable& kinds) {
   for (const CLI::Option* option : command.get_options()) {
     if (!option->get_positional()) continue;
+    if (given >= static_cast<std::size_t>(option->get_items_expected_max())) return {};
     if (!option->get_type_name().contains('|')) return target_of(*option, last, kinds);
     return values_of(*option, "", last);
   }
@@ -220,8 +222,8 @@ Completion complete_word(const CLI::App& app, const std::vector<std::string>& wo
   const Place place = follow(app, words);
   if (place.option != nullptr) return values_of(*place.option, "", last == "=" ? "" : last);
   if (last.starts_with('-')) return flags_of(app, *place.command, last);
+  if (place.command != &app) return positional_of(*place.command, place.positionals, last, kinds);
   if (place.positionals > 0) return {};
-  if (place.command != &app) return positional_of(*place.command, last, kinds);
   Completion out;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     offer(out, last, command->get_name());

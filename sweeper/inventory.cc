@@ -19,25 +19,42 @@ namespace {
 constexpr std::chrono::seconds kWatchTime{300};
 constexpr int kWatchJitterSeconds = 60;
 
+enum class What { kWorkloads, kNamespaces, kPods };
+
 // What each object says, or why it cannot be read.
 using Entries = std::map<ObjectKey, Result<Workload>>;
 
+struct Contents {
+  Entries workloads;
+  Namespaces namespaces;
+  std::map<ObjectKey, PodImages> pods;
+};
+
+std::string path_of(What what, const workload::Kind* kind, const std::string& ns) {
+  if (what == What::kWorkloads) return object_path(*kind, ns);
+  return kube::resource_path("v1", what == What::kPods ? "pods" : "namespaces", ns);
+}
+
 }  // namespace
 
-// What one watch keeps: of a kind, or of the namespaces (`kind` is nullptr).
+// What one watch keeps: of a kind, of the namespaces, or of the pods (`kind` is nullptr).
 struct Inventory::Feed {
   Feed(kube::Api& feed_api, const InventoryOptions& feed_options, const Logger& feed_log,
-       const workload::Kind* feed_kind, std::string feed_ns, std::uint64_t seed)
+       What feed_what, const workload::Kind* feed_kind, std::string feed_ns, std::uint64_t seed)
       : api(feed_api),
         options(feed_options),
         log(feed_log),
+        what(feed_what),
         kind(feed_kind),
         ns(std::move(feed_ns)),
-        path(kind == nullptr ? kube::resource_path("v1", "namespaces") : object_path(*kind, ns)),
+        path(path_of(what, kind, ns)),
         random(seed),
         backoff(options.backoff, seed) {}
 
-  std::string name() const { return kind == nullptr ? "namespaces" : kind->plural; }
+  std::string name() const {
+    if (kind != nullptr) return kind->plural;
+    return what == What::kPods ? "pods" : "namespaces";
+  }
 
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -52,19 +69,17 @@ struct Inventory::Feed {
   }
 
   Result<std::string> list(const std::stop_token& stop) {
-    Entries listed_workloads;
-    Namespaces listed_namespaces;
+    Contents seen;
     const auto listed = api.list(
         path, asked_for(),
         [&](std::string_view text) -> Status {
-          take(text, listed_workloads, listed_namespaces);
+          take(text, seen);
           return {};
         },
         Deadline::after(kListDeadline), stop);
     if (!listed) return fail(listed.error());
     const std::lock_guard lock(mutex);
-    workloads = std::move(listed_workloads);
-    namespaces = std::move(listed_namespaces);
+    contents = std::move(seen);
     is_known();
     return listed->resource_version;
   }
@@ -108,15 +123,18 @@ struct Inventory::Feed {
     const std::lock_guard lock(mutex);
     works();
     if (event == kube::WatchEvent::kBookmark) return;
-    if (event != kube::WatchEvent::kDeleted) return take(text, workloads, namespaces);
+    if (event != kube::WatchEvent::kDeleted) return take(text, contents);
     const ObjectKey key = object_key(text);
-    workloads.erase(key);
-    namespaces.erase(key.second);
+    contents.workloads.erase(key);
+    contents.namespaces.erase(key.second);
+    contents.pods.erase(key);
   }
 
   // Puts one object where it belongs; takes it out where it is no longer looked at.
-  void take(std::string_view text, Entries& into, Namespaces& into_namespaces) const {
-    if (kind == nullptr) return add_namespace(into_namespaces, text);
+  void take(std::string_view text, Contents& out) const {
+    if (what == What::kNamespaces) return add_namespace(out.namespaces, text);
+    if (what == What::kPods) return take_pod(text, out);
+    Entries& into = out.workloads;
     auto object = workload::parse_object(text, *kind);
     if (!object) {
       into.insert_or_assign(object_key(text), fail(object.error()));
@@ -124,6 +142,17 @@ struct Inventory::Feed {
       into.erase({object->ns, object->name});
     } else {
       into.insert_or_assign({object->ns, object->name}, track(*object));
+    }
+  }
+
+  static void take_pod(std::string_view text, Contents& out) {
+    const auto pod = workload::parse_pod(text);
+    if (!pod) return;
+    auto images = images_of(*pod);
+    if (images) {
+      out.pods.insert_or_assign({pod->ns, pod->name}, std::move(*images));
+    } else {
+      out.pods.erase({pod->ns, pod->name});
     }
   }
 
@@ -164,8 +193,8 @@ struct Inventory::Feed {
     const std::lock_guard lock(mutex);
     if (problem) add_unlisted(out, *kind, ns, *problem);
     if (!tried) add_unlisted(out, *kind, ns, {ErrorKind::kTimeout, "not listed yet"});
-    out.workloads.reserve(out.workloads.size() + workloads.size());
-    for (const auto& [key, entry] : workloads) {
+    out.workloads.reserve(out.workloads.size() + contents.workloads.size());
+    for (const auto& [key, entry] : contents.workloads) {
       if (!entry) {
         out.problems.push_back(unreadable(*kind, key, entry.error()));
         continue;
@@ -177,9 +206,20 @@ struct Inventory::Feed {
     }
   }
 
+  void count_pods(RunningPods& out) {
+    const std::lock_guard lock(mutex);
+    if (problem) out.problems.push_back({.ns = ns, .what = "pods", .error = *problem});
+    if (!tried) {
+      out.problems.push_back(
+          {.ns = ns, .what = "pods", .error = {ErrorKind::kTimeout, "not listed yet"}});
+    }
+    for (const auto& [key, pod] : contents.pods) count(pod, out.by_workload);
+  }
+
   kube::Api& api;
   const InventoryOptions& options;
   const Logger log;
+  const What what;
   const workload::Kind* const kind;
   const std::string ns;
   const std::string path;
@@ -188,8 +228,7 @@ struct Inventory::Feed {
 
   std::mutex mutex;  // guards all below
   std::condition_variable_any changed;
-  Entries workloads;
-  Namespaces namespaces;
+  Contents contents;
   std::optional<Error> problem;
   bool tried = false;  // listed, or failed to be
 
@@ -198,20 +237,22 @@ struct Inventory::Feed {
 
 Inventory::Inventory(kube::Api& api, InventoryOptions options, Logger log)
     : api_(api), options_(std::move(options)) {
-  const auto watch = [&](const workload::Kind* kind, const std::string& ns) {
+  const auto watch = [&](What what, const workload::Kind* kind, const std::string& ns) {
     feeds_.push_back(
-        std::make_unique<Feed>(api_, options_, log, kind, ns, options_.seed + feeds_.size()));
+        std::make_unique<Feed>(api_, options_, log, what, kind, ns, options_.seed + feeds_.size()));
   };
   // Named namespaces are read by name at each snapshot: to watch them would need the right to
   // watch all. So are all of them while they are not watched: a hold could be among them.
-  if (options_.selection.namespaces.empty()) watch(nullptr, "");
-  const std::vector<std::string> all{""};
+  const bool all = options_.selection.namespaces.empty();
+  if (all) watch(What::kNamespaces, nullptr, "");
+  const std::vector<std::string> of_all{""};
+  const auto& namespaces = all ? of_all : options_.selection.namespaces;
   for (const workload::Kind& kind : options_.kinds.all()) {
     if (!kind.rollable) continue;
-    for (const std::string& ns :
-         options_.selection.namespaces.empty() ? all : options_.selection.namespaces) {
-      watch(&kind, ns);
-    }
+    for (const std::string& ns : namespaces) watch(What::kWorkloads, &kind, ns);
+  }
+  for (const std::string& ns : namespaces) {
+    if (options_.pods) watch(What::kPods, nullptr, ns);
   }
   for (const auto& feed : feeds_) {
     feed->thread = std::jthread([&feed = *feed](const std::stop_token& stop) { feed.run(stop); });
@@ -226,12 +267,14 @@ Inventory::~Inventory() {
 std::optional<Namespaces> Inventory::known_namespaces() {
   Feed& feed = *feeds_.front();
   const std::lock_guard lock(feed.mutex);
-  if (feed.kind != nullptr || !feed.tried || feed.problem) return std::nullopt;
-  return feed.namespaces;
+  if (feed.what != What::kNamespaces || !feed.tried || feed.problem) return std::nullopt;
+  return feed.contents.namespaces;
 }
 
 Result<Collection> Inventory::snapshot(const std::stop_token& stop) {
-  for (const auto& feed : feeds_) feed->wait_tried(stop);
+  for (const auto& feed : feeds_) {
+    if (feed->what != What::kPods) feed->wait_tried(stop);
+  }
   if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");
   Collection out;
   auto namespaces = known_namespaces();
@@ -242,7 +285,15 @@ Result<Collection> Inventory::snapshot(const std::stop_token& stop) {
   }
   out.namespaces = std::move(*namespaces);
   for (const auto& feed : feeds_) {
-    if (feed->kind != nullptr) feed->copy_to(out);
+    if (feed->what == What::kWorkloads) feed->copy_to(out);
+  }
+  return out;
+}
+
+RunningPods Inventory::running() const {
+  RunningPods out;
+  for (const auto& feed : feeds_) {
+    if (feed->what == What::kPods) feed->count_pods(out);
   }
   return out;
 }

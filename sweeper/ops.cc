@@ -5,7 +5,8 @@
 namespace tidemark::sweeper {
 
 net::Response answer_ops(const net::ServerRequest& request, const Readiness& readiness,
-                         const Metrics& metrics) {
+                         const Metrics& metrics, LiveStatus* live) {
+  if (live != nullptr && request.path.starts_with(kStatusPath)) return live->answer(request);
   if (request.method != "GET" && request.method != "HEAD")
     return net::text_answer(405, "GET only\n");
   if (request.path == "/healthz") return net::text_answer(200, "ok\n");

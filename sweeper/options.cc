@@ -36,6 +36,9 @@ struct Flags {
   std::string target;
   bool dry_run = false;
   bool watch = false;
+  std::string asked_of = "auto";
+  bool verbose = false;
+  std::vector<std::string> targets;
   std::string exit_code;
   bool leader_elect = false;
   bool no_leader_elect = false;
@@ -168,6 +171,14 @@ Commands declare(CLI::App& app, Flags& flags) {
   commands.status
       ->add_option("--interval", flags.interval, "of --watch: time between looks, such as 60s")
       ->needs(watch);
+  commands.status->add_option("target", flags.targets, "KIND/NAME: only these");
+  commands.status
+      ->add_option(
+          "--from", flags.asked_of,
+          "who is asked: the running sweeper if it can answer, else the API server and the "
+          "registries; or one of them alone")
+      ->type_name("auto|sweeper|api");
+  commands.status->add_flag("-v,--verbose", flags.verbose, "tell who answered");
 
   commands.explain =
       app.add_subcommand("explain", "tell what a sweep would do with one workload, and why");
@@ -326,6 +337,25 @@ Status read_order(const Flags& flags, HoldRequest& out) {
   return {};
 }
 
+Status read_status_flags(const Flags& flags, Options& out) {
+  if (flags.asked_of == "sweeper") {
+    out.asked_of = AskedOf::kSweeper;
+  } else if (flags.asked_of == "api") {
+    out.asked_of = AskedOf::kApi;
+  } else if (flags.asked_of != "auto") {
+    return fail(ErrorKind::kInvalid,
+                "--from: " + brief_quote(flags.asked_of) + " is none of auto, sweeper, api");
+  }
+  out.verbose = flags.verbose;
+  out.watch = flags.watch;
+  for (const std::string& text : flags.targets) {
+    auto target = parse_target(text, out.config.kinds);
+    if (!target) return fail(target.error());
+    out.only.push_back(std::move(*target));
+  }
+  return {};
+}
+
 // CLI11 gives "true" for the bare flag.
 Result<ExitCode> parse_exit_code(std::string_view text) {
   if (text.empty()) return ExitCode::kNone;
@@ -342,7 +372,7 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   if (!format) return fail(within("--output", format.error()));
   out.format = *format;
   out.dry_run = flags.dry_run;
-  out.watch = flags.watch;
+  if (auto read = read_status_flags(flags, out); !read) return read;
   out.terminal = terminal_of_stdout(environment);
   const auto exit_code = parse_exit_code(flags.exit_code);
   if (!exit_code) return fail(exit_code.error());

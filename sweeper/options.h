@@ -8,6 +8,7 @@
 #include <iosfwd>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/result.h"
 #include "config/config.h"
@@ -41,6 +42,9 @@ struct Target {
   bool is_cluster = false;  // -A of hold and resume
 };
 
+// Who answers `status`: the sweeper that leads if it can, else the API server; or one of them only.
+enum class AskedOf { kAuto, kSweeper, kApi };
+
 // What of a sweep makes `once` exit with 1, beside one that could not be made at all.
 enum class ExitCode { kNone, kFailed, kMovedOrFailed };
 
@@ -55,7 +59,10 @@ struct Options {
   ExitCode exit_code = ExitCode::kNone;
   Format format = Format::kTable;
   Terminal terminal;   // of a table
-  bool watch = false;  // status
+  bool watch = false;  // status, as are the three below
+  AskedOf asked_of = AskedOf::kAuto;
+  bool verbose = false;
+  std::vector<Target> only;  // empty: all of the selection; their namespaces are the selection's
   Target target;
   HoldRequest hold;  // resume: its slots
   MigrateRequest migrate;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "sweeper/status_json.h"
 
 namespace tidemark::sweeper {
 namespace {
@@ -127,15 +128,6 @@ std::string state_of(const SlotPlan& slot, const RollOutcome* outcome) {
   return text;
 }
 
-Json to_json(const std::vector<CollectProblem>& problems) {
-  Json out = Json::array();
-  for (const CollectProblem& problem : problems) {
-    out.push_back(
-        {{"namespace", problem.ns}, {"what", problem.what}, {"error", problem.error.message}});
-  }
-  return out;
-}
-
 Json to_json(const SlotPlan& slot) {
   Json out{{"slot", slot.slot}, {"image", slot.image}, {"verdict", to_string(slot.verdict)}};
   if (!slot.reason.empty()) out["reason"] = slot.reason;
@@ -150,15 +142,6 @@ Json to_json(const WorkloadPlan& plan) {
   if (!plan.problems.empty()) out["problems"] = plan.problems;
   out["slots"] = Json::array();
   for (const SlotPlan& slot : plan.slots) out["slots"].push_back(to_json(slot));
-  return out;
-}
-
-Json to_json(const RunningSlot& running) {
-  Json out = Json::array();
-  for (const auto& [digest, pods] : running.pods) {
-    out.push_back({{"digest", digest.str()}, {"pods", pods}});
-  }
-  if (running.without > 0) out.push_back({{"pods", running.without}});
   return out;
 }
 
@@ -255,18 +238,7 @@ Json status_json(const ClusterStatus& status, const std::vector<bool>* shown) {
   Json out{{"slots", Json::array()}, {"problems", Json::array()}};
   for (std::size_t i = 0; i < status.rows.size(); ++i) {
     if (shown != nullptr && !(*shown)[i]) continue;
-    const StatusRow& row = status.rows[i];
-    Json entry{{"namespace", row.ns},
-               {"workload", row.workload},
-               {"slot", row.slot},
-               {"image", row.image},
-               {"state", to_string(row.verdict)}};
-    if (!row.reason.empty()) entry["reason"] = row.reason;
-    if (row.stamped) entry["stamp"] = row.stamped->str();
-    if (row.registry) entry["digest"] = row.registry->str();
-    entry["running"] = to_json(row.running);
-    if (!row.since.empty()) entry["since"] = row.since;
-    out["slots"].push_back(std::move(entry));
+    out["slots"].push_back(to_json(status.rows[i]));
   }
   out["problems"] = to_json(status.problems);
   return out;

@@ -189,6 +189,13 @@ std::string_view to_string(Verdict verdict) {
   return "unknown";
 }
 
+std::optional<Verdict> parse_verdict(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(Verdict::kOff); ++i) {
+    if (const auto verdict = static_cast<Verdict>(i); to_string(verdict) == name) return verdict;
+  }
+  return std::nullopt;
+}
+
 bool is_moved(Verdict verdict) {
   switch (verdict) {
     case Verdict::kRoll:
@@ -249,6 +256,7 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
     planned.from = slot.stamp;
     planned.adopted = slot.adopted;
     planned.since = slot.since;
+    planned.unasked = ruling.verdict == Verdict::kUnresolved && answer == nullptr;
     if (answer != nullptr && answer->has_value()) planned.to = answer->value();
     planned.failed =
         ruling.verdict == Verdict::kHeld && planned.to && failed_here(slot, *planned.to);

@@ -43,11 +43,12 @@ enum class Verdict {
   kLeftAlone,
   kIgnored,
   kUnreadable,
-  kOff,  // tidemark.dev/sweep: off
+  kOff,  // tidemark.dev/sweep: off; the last one, see parse_verdict()
 };
 
 // "roll", "up-to-date", "held", ...: stable names, for output and metric labels.
 std::string_view to_string(Verdict verdict);
+std::optional<Verdict> parse_verdict(std::string_view name);  // nullopt: there is none of that name
 // True where the registry serves another digest than the stamped one.
 bool is_moved(Verdict verdict);
 
@@ -62,6 +63,7 @@ struct SlotPlan {
   std::string to_image;                 // of a change: the image to write, "" to leave it untouched
   std::string since = {};               // TrackedSlot::since
   bool failed = false;                  // kHeld, for a rollout to this digest failed here
+  bool unasked = false;                 // kUnresolved, for no registry was asked
 
   bool changes() const { return verdict == Verdict::kRoll || verdict == Verdict::kUndo; }
 };

@@ -25,9 +25,11 @@
 #include "notify/notifier.h"
 #include "push/payload.h"
 #include "registry/stack.h"
+#include "sweeper/ask_sweeper.h"
 #include "sweeper/commands.h"
 #include "sweeper/due.h"
 #include "sweeper/inventory.h"
+#include "sweeper/live_status.h"
 #include "sweeper/ops.h"
 #include "sweeper/options.h"
 #include "sweeper/receive.h"
@@ -48,8 +50,6 @@ constexpr std::chrono::seconds kOpsStop{2};
 constexpr std::chrono::seconds kProbe{5};
 // Registries and build scripts; each of them seldom.
 constexpr std::size_t kMaxReceiverConnections = 64;
-// The Lease's name in the program's own namespace; its Role names it too (deploy/).
-constexpr std::string_view kLeaseName = "tidemark-sweeper";
 
 int refuse(const Error& error, int code) {
   std::cerr << "tidemark-sweeper: " << error.message << "\n";
@@ -149,14 +149,15 @@ Status listen_for_pushes(const config::ReceiversConfig& config, const Clock& clo
   return {};
 }
 
-void watch_and_sweep(SweepContext context, const RunOptions& options, Readiness& readiness,
-                     const std::stop_token& stop) {
+void watch_and_sweep(SweepContext context, RunOptions options, Readiness& readiness,
+                     LiveStatus* live, const std::stop_token& stop) {
   PullCredentials credentials = pull_credentials(context, options.sweep);
   context.credentials = &credentials;
   Inventory inventory(context.api,
                       {.kinds = options.sweep.kinds,
                        .selection = options.sweep.selection,
                        .defaults = options.sweep.defaults,
+                       .pods = live != nullptr,
                        .seed = options.seed},
                       context.log);
   const Source source = [&inventory, due = options.due](const std::stop_token& asked) {
@@ -168,24 +169,33 @@ void watch_and_sweep(SweepContext context, const RunOptions& options, Readiness&
                                           const std::stop_token& asked) {
     return due == nullptr ? sleep_for(time, asked) : due->wait(time, asked);
   };
+  if (live != nullptr) {
+    live->lead(inventory);
+    options.learned = [live](const SweepReport& report, bool whole) {
+      live->learned(report, whole);
+    };
+  }
   run_sweeps(context, options, source, readiness, pause, stop);
+  if (live != nullptr) live->stand_by();
 }
 
 void sweep_while_leading(const SweepContext& context, const Options& options,
                          const RunOptions& run_options, const PushEndpoint& pushes,
-                         Readiness& readiness, Metrics& metrics, const std::stop_token& stop) {
+                         Readiness& readiness, LiveStatus* live, std::uint16_t ops_port,
+                         Metrics& metrics, const std::stop_token& stop) {
   kube::LeaderElection election(
       context.api, context.clock,
       {.ns = options.system_namespace,
        .name = std::string(kLeaseName),
-       .identity = options.identity.empty() ? host_name() : options.identity},
+       .identity = options.identity.empty() ? host_name() : options.identity,
+       .annotations = {{kStatusAnnotation, live == nullptr ? "" : live->announcement(ops_port)}}},
       metrics, context.log);
   readiness.standing_by(true);
   pushes.leading(false);
   election.run(stop, [&](const std::stop_token& lost) {
     readiness.standing_by(false);
     pushes.leading(true);
-    watch_and_sweep(context, run_options, readiness, lost);
+    watch_and_sweep(context, run_options, readiness, live, lost);
     pushes.leading(false);
     readiness.standing_by(true);
   });
@@ -198,13 +208,19 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
                          .schedule = options.config.sweeper.schedule,
                          .seed = std::random_device{}()};
   Readiness readiness(context.clock, readiness_patience(run_options, context.clock.wall_now()));
+  // Only the Lease says where it is answered.
+  std::optional<LiveStatus> served;
+  if (options.leader_elect && options.config.sweeper.serve_status) {
+    served.emplace(context, run_options.sweep);
+  }
+  LiveStatus* live = served ? &*served : nullptr;
   auto ops = net::Server::start(
       {.listen = options.config.ops_listen,
        .max_body_bytes = kMaxOpsBodyBytes,
        .soft_max_connections = kMaxOpsConnections,
        .hard_max_connections = 2 * kMaxOpsConnections},
-      [&readiness, &metrics](const net::ServerRequest& request) {
-        return answer_ops(request, readiness, metrics);
+      [&readiness, &metrics, live](const net::ServerRequest& request) {
+        return answer_ops(request, readiness, metrics, live);
       },
       context.log);
   if (!ops) return refuse(ops.error(), kExitUsage);
@@ -221,9 +237,10 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
                                {"leader_elect", options.leader_elect}});
   wait_for_api(context, run_options, readiness, stop);
   if (options.leader_elect) {
-    sweep_while_leading(context, options, run_options, pushes, readiness, metrics, stop);
+    sweep_while_leading(context, options, run_options, pushes, readiness, live, (*ops)->port(),
+                        metrics, stop);
   } else {
-    watch_and_sweep(context, run_options, readiness, stop);
+    watch_and_sweep(context, run_options, readiness, nullptr, stop);
   }
   readiness.stopping();
   if (pushes.server) pushes.server->stop(Deadline::after(kOpsStop));

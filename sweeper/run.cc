@@ -36,6 +36,7 @@ Report go_on(const SweepContext& context, const RunOptions& options, const Sourc
              SweepReport report, const std::stop_token& stop) {
   auto next = continue_sweep(context, options.sweep, source, std::move(report.answers), stop);
   if (!next) return std::nullopt;  // the next sweep will tell
+  if (options.learned) options.learned(*next, /*whole=*/false);
   return std::move(*next);
 }
 
@@ -48,6 +49,7 @@ Report answer_pushes(const SweepContext& context, const RunOptions& options, con
     context.log.warn("what was pushed waits for the next sweep", {{"cause", next.error().message}});
     return report;
   }
+  if (*next && options.learned) options.learned(**next, /*whole=*/false);
   return *next ? std::move(*next) : std::move(report);
 }
 
@@ -138,6 +140,7 @@ void run_sweeps(const SweepContext& context, const RunOptions& options, const So
     } else {
       readiness.failed("some kinds could not be listed");
     }
+    if (report && options.learned) options.learned(*report, /*whole=*/true);
     if (context.credentials != nullptr && wait >= PullCredentials::kTtl) {
       context.credentials->forget();
     }

@@ -53,7 +53,9 @@ struct RunOptions {
                                  std::chrono::milliseconds{60'000}, 2.0};
   // Paced rolls go on between two sweeps: how often it is looked whether the ones before are done.
   std::chrono::milliseconds step{2'000};
-  Due* due = nullptr;      // what wakes it between two sweeps; nullptr: nothing
+  Due* due = nullptr;  // what wakes it between two sweeps; nullptr: nothing
+  // Called after each sweep (`whole`: every registry was asked), and each step between two.
+  std::function<void(const SweepReport&, bool whole)> learned{};
   std::uint64_t seed = 0;  // of the jitter; programs take it from std::random_device
 };
 

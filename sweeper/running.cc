@@ -8,6 +8,14 @@
 namespace tidemark::sweeper {
 namespace {
 
+void count(RunningSlot& slot, const std::optional<image::Digest>& digest) {
+  if (digest) {
+    ++slot.pods[*digest];
+  } else {
+    ++slot.without;
+  }
+}
+
 const workload::PodContainer* container_of(const workload::Pod& pod, const std::string& slot) {
   const auto found = std::ranges::find(pod.containers, slot, &workload::PodContainer::slot);
   return found == pod.containers.end() ? nullptr : &*found;
@@ -54,11 +62,27 @@ std::optional<std::string> skew_of(const TrackedSlot& slot, const std::vector<wo
 
 }  // namespace
 
-void count(RunningSlot& slot, const workload::PodContainer& container) {
-  if (container.digest) {
-    ++slot.pods[*container.digest];
-  } else {
-    ++slot.without;
+std::string running_key(std::string_view ns, std::string_view kind, std::string_view name) {
+  return std::string(ns) + "/" + std::string(kind) + "/" + std::string(name);
+}
+
+std::optional<PodImages> images_of(const workload::Pod& pod) {
+  const auto maker = workload::workload_of(pod);
+  if (!pod.live || !maker) return std::nullopt;
+  PodImages out{.workload = running_key(pod.ns, maker->first, maker->second), .slots = {}};
+  out.slots.reserve(pod.containers.size());
+  for (const workload::PodContainer& container : pod.containers) {
+    out.slots.emplace_back(container.slot, container.digest);
+  }
+  return out;
+}
+
+void count(const PodImages& pod, RunningByWorkload& out) {
+  auto& slots = out[pod.workload];
+  for (const auto& [slot, digest] : pod.slots) {
+    RunningSlot& running = slots[slot];
+    running.slot = slot;
+    count(running, digest);
   }
 }
 
@@ -72,7 +96,7 @@ std::vector<RunningSlot> running_slots(const Workload& workload,
       const workload::PodContainer* container = pod.live ? container_of(pod, slot.id) : nullptr;
       if (container == nullptr) continue;
       any = true;
-      count(running, *container);
+      count(running, container->digest);
     }
     if (any) out.push_back(std::move(running));
   }

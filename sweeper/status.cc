@@ -1,8 +1,5 @@
 #include "sweeper/status.h"
 
-#include <algorithm>
-#include <iterator>
-#include <map>
 #include <string_view>
 #include <utility>
 
@@ -11,29 +8,13 @@
 namespace tidemark::sweeper {
 namespace {
 
-// What each slot of each workload runs: by namespace, kind and name, then by slot.
-using Running = std::map<std::string, std::map<std::string, RunningSlot>>;
-
-std::string key_of(std::string_view ns, std::string_view kind, std::string_view name) {
-  return std::string(ns) + "/" + std::string(kind) + "/" + std::string(name);
-}
-
-void count_pod(const workload::Pod& pod, Running& out) {
-  const auto maker = workload::workload_of(pod);
-  if (!pod.live || !maker) return;
-  auto& slots = out[key_of(pod.ns, maker->first, maker->second)];
-  for (const workload::PodContainer& container : pod.containers) {
-    RunningSlot& running = slots[container.slot];
-    running.slot = container.slot;
-    count(running, container);
-  }
-}
-
-Running read_pods(kube::Api& api, const Selection& selection, std::vector<CollectProblem>& problems,
-                  const std::stop_token& stop) {
-  Running out;
+RunningByWorkload read_pods(kube::Api& api, const Selection& selection,
+                            std::vector<CollectProblem>& problems, const std::stop_token& stop) {
+  RunningByWorkload out;
   const auto take = [&out](std::string_view text) -> Status {
-    if (const auto pod = workload::parse_pod(text); pod) count_pod(*pod, out);
+    const auto pod = workload::parse_pod(text);
+    if (!pod) return {};
+    if (const auto images = images_of(*pod); images) count(*images, out);
     return {};
   };
   const std::vector<std::string> all{""};
@@ -47,24 +28,22 @@ Running read_pods(kube::Api& api, const Selection& selection, std::vector<Collec
 
 }  // namespace
 
-Result<ClusterStatus> read_status(const SweepContext& context, SweepOptions options,
-                                  const std::stop_token& stop) {
-  options.dry_run = true;
-  auto report = sweep(context, options, stop);
-  if (!report) return fail(report.error());
-  ClusterStatus out{.rows = {}, .problems = std::move(report->problems)};
-  Running running = read_pods(context.api, options.selection, out.problems, stop);
-  for (WorkloadPlan& plan : report->plans) {
-    auto& slots = running[key_of(plan.ns, plan.kind->kind, plan.name)];
+std::vector<StatusRow> rows_of(std::vector<WorkloadPlan> plans, const RunningByWorkload& running) {
+  std::vector<StatusRow> rows;
+  for (WorkloadPlan& plan : plans) {
+    const auto slots = running.find(running_key(plan.ns, plan.kind->kind, plan.name));
     for (SlotPlan& slot : plan.slots) {
-      StatusRow& row = out.rows.emplace_back();
+      StatusRow& row = rows.emplace_back();
       row.ns = plan.ns;
       row.workload = plan.label;
       row.slot = slot.slot;
       row.image = std::move(slot.image);
       if (slot.from) row.stamped = slot.from->digest();
       row.registry = std::move(slot.to);
-      if (const auto runs = slots.find(slot.slot); runs != slots.end()) row.running = runs->second;
+      row.running.slot = slot.slot;
+      if (slots != running.end() && slots->second.contains(slot.slot)) {
+        row.running = slots->second.at(slot.slot);
+      }
       row.verdict = slot.verdict;
       row.reason = std::move(slot.reason);
       if (row.verdict == Verdict::kUpToDate && plan.rolled_last && !plan.failure.empty()) {
@@ -73,6 +52,17 @@ Result<ClusterStatus> read_status(const SweepContext& context, SweepOptions opti
       row.since = std::move(slot.since);
     }
   }
+  return rows;
+}
+
+Result<ClusterStatus> read_status(const SweepContext& context, SweepOptions options,
+                                  const std::stop_token& stop) {
+  options.dry_run = true;
+  auto report = sweep(context, options, stop);
+  if (!report) return fail(report.error());
+  ClusterStatus out{.rows = {}, .problems = std::move(report->problems)};
+  const auto running = read_pods(context.api, options.selection, out.problems, stop);
+  out.rows = rows_of(std::move(report->plans), running);
   return out;
 }
 

@@ -1,11 +1,14 @@
 // status: every slot with its tag, stamp, registry's digest, what runs, state and since when.
 //
-// Purpose: what a person looks at first. A sweep that writes nothing, and one LIST of the pods; the
-// API server and the registries are all that is asked, so that it works without a running sweeper.
-// Thread-safety: one thread. Errors: as sweep(); pods that cannot be read leave their column empty
-// and are a line of their own.
+// Purpose: what a person looks at first. read_status() is a sweep that writes nothing, and one LIST
+// of the pods; the API server and the registries are all that is asked, so that it works without a
+// running sweeper. The running one has the same rows in memory: live_status.h serves them,
+// ask_sweeper.h asks for them. Thread-safety: free functions. Errors: as sweep(); pods that cannot
+// be read leave their column empty and are a line of their own.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -39,6 +42,16 @@ struct ClusterStatus {
   std::vector<StatusRow> rows;           // ordered by namespace, kind, name and slot
   std::vector<CollectProblem> problems;  // what could not be read
 };
+
+// What a running sweeper answers.
+struct SweeperStatus {
+  ClusterStatus status;
+  Selection selection;          // what it looks at
+  std::chrono::seconds age{0};  // since its last whole sweep, which asked all registries
+  std::size_t unasked = 0;      // slots that are newer than that
+};
+
+std::vector<StatusRow> rows_of(std::vector<WorkloadPlan> plans, const RunningByWorkload& running);
 
 Result<ClusterStatus> read_status(const SweepContext& context, SweepOptions options,
                                   const std::stop_token& stop = {});

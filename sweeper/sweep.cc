@@ -300,4 +300,35 @@ Result<SweepReport> continue_sweep(const SweepContext& context, const SweepOptio
   return report;
 }
 
+Learned learned_by(const SweepReport& report) {
+  Learned out{.answers = report.answers, .failures = {}};
+  for (const WorkloadPlan& planned : report.plans) {
+    if (!planned.failure.empty()) out.failures.emplace(planned.uid, planned.failure);
+  }
+  return out;
+}
+
+Result<SweepReport> plan_again(const SweepContext& context, SweepOptions options,
+                               const Source& source, const Learned& learned,
+                               const std::stop_token& stop) {
+  options.dry_run = true;
+  auto collected = collect_under_orders(context, options, source, stop);
+  if (!collected) return fail(collected.error());
+  for (Workload& workload : collected->workloads) {
+    const auto failed = learned.failures.find(workload.uid);
+    if (failed == learned.failures.end() || !workload.rolled_last ||
+        workload.rollout != workload::RolloutState::kProgressing) {
+      continue;
+    }
+    workload.failure = failed->second;
+    workload.rollout = workload::RolloutState::kFailed;
+  }
+  SweepReport report;
+  report.problems = std::move(collected->problems);
+  report.read_everything = collected->listed_everything;
+  report.answers = learned.answers;
+  plan_and_apply(context, options, *collected, report, stop);
+  return report;
+}
+
 }  // namespace tidemark::sweeper

@@ -111,4 +111,17 @@ std::set<std::string> references_of(const std::vector<Workload>& workloads);
 Result<SweepReport> continue_sweep(const SweepContext& context, const SweepOptions& options,
                                    const Source& source, Answers answers, std::stop_token stop);
 
+// What a sweep learned that the objects do not say.
+struct Learned {
+  Answers answers;                              // of the registries
+  std::map<std::string, std::string> failures;  // of rollouts (judge.h), by the workload's uid
+};
+Learned learned_by(const SweepReport& report);
+
+// What would be planned now, by what an earlier sweep learned: no registry is asked and no pod is
+// read, nothing is written, told or counted. Thread-safety: as its source. Errors: as sweep().
+Result<SweepReport> plan_again(const SweepContext& context, SweepOptions options,
+                               const Source& source, const Learned& learned,
+                               const std::stop_token& stop);
+
 }  // namespace tidemark::sweeper

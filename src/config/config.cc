@@ -172,7 +172,8 @@ class Reader {
          {"maxRolloutsPerImage",
           [&](const YamlValue& v) { s.max_rollouts_per_image = v.number(1, kMaxRollouts); }},
          {"adopt", [&](const YamlValue& v) { s.adopt = v.flag(); }},
-         {"waves", [&](const YamlValue& v) { s.waves = v.flag(); }}});
+         {"waves", [&](const YamlValue& v) { s.waves = v.flag(); }},
+         {"serveStatus", [&](const YamlValue& v) { s.serve_status = v.flag(); }}});
   }
 
   void read_defaults(const YamlValue& value) {

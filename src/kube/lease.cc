@@ -29,7 +29,34 @@ std::int64_t number_at(const json& object, const char* pointer) {
   return object.contains(at) && object[at].is_number_integer() ? object[at].get<std::int64_t>() : 0;
 }
 
+void annotate(json& lease, const std::map<std::string, std::string>& wanted) {
+  for (const auto& [key, value] : wanted) {
+    json& annotations = lease["metadata"]["annotations"];
+    if (!annotations.is_object()) annotations = json::object();
+    if (value.empty()) {
+      annotations.erase(key);
+    } else {
+      annotations[key] = value;
+    }
+  }
+}
+
 }  // namespace
+
+Result<LeaseHolder> read_lease(Api& api, const std::string& ns, const std::string& name,
+                               Deadline deadline, const std::stop_token& stop) {
+  const auto text = api.get(resource_path(kApiVersion, "leases", ns, name), deadline, stop);
+  if (!text) return fail(text.error());
+  const json lease = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  LeaseHolder out{.identity = text_at(lease, "/spec/holderIdentity"), .annotations = {}};
+  if (out.identity.empty()) return fail(ErrorKind::kNotFound, "nobody holds the lease " + name);
+  const json::json_pointer annotations("/metadata/annotations");
+  if (!lease.contains(annotations) || !lease[annotations].is_object()) return out;
+  for (const auto& [key, value] : lease[annotations].items()) {
+    if (value.is_string()) out.annotations.emplace(key, value.get<std::string>());
+  }
+  return out;
+}
 
 LeaderElection::LeaderElection(Api& api, const Clock& clock, LeaseOptions options, Metrics& metrics,
                                Logger log)
@@ -95,10 +122,11 @@ Result<bool> LeaderElection::acquire_or_renew(Deadline deadline, const std::stop
   if (!text && text.error().kind != ErrorKind::kNotFound) return fail(text.error());
   Result<std::string> written = fail(ErrorKind::kInternal, "not written");
   if (!text) {
-    const json lease{{"apiVersion", kApiVersion},
-                     {"kind", "Lease"},
-                     {"metadata", {{"name", options_.name}, {"namespace", options_.ns}}},
-                     {"spec", std::move(spec)}};
+    json lease{{"apiVersion", kApiVersion},
+               {"kind", "Lease"},
+               {"metadata", {{"name", options_.name}, {"namespace", options_.ns}}},
+               {"spec", std::move(spec)}};
+    annotate(lease, options_.annotations);
     written = api_.create(collection_, lease.dump(), deadline, stop);
   } else {
     json lease = json::parse(*text, nullptr, /*allow_exceptions=*/false);
@@ -120,6 +148,7 @@ Result<bool> LeaderElection::acquire_or_renew(Deadline deadline, const std::stop
       spec["acquireTime"] = since;
     }
     lease["spec"] = std::move(spec);
+    annotate(lease, options_.annotations);
     written = api_.update(path_, lease.dump(), deadline, stop);
   }
   if (written) return true;

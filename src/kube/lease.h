@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -32,7 +33,19 @@ struct LeaseOptions {
   std::chrono::milliseconds lease_duration{15'000};
   std::chrono::milliseconds renew_deadline{10'000};
   std::chrono::milliseconds retry_period{2'000};
+  // What the holder says of itself beside its name; an empty value takes the key away.
+  std::map<std::string, std::string> annotations{};
 };
+
+struct LeaseHolder {
+  std::string identity;
+  std::map<std::string, std::string> annotations;
+};
+
+// Who holds it, for those who take no part. A holder that is gone is still named until another
+// takes over. Errors: kNotFound where nobody does, else as Api.
+Result<LeaseHolder> read_lease(Api& api, const std::string& ns, const std::string& name,
+                               Deadline deadline, const std::stop_token& stop = {});
 
 class LeaderElection {
  public:

@@ -69,6 +69,30 @@ TEST_F(LeaseTest, AnotherTakesOverAfterTheLeaseDurationByItsOwnClock) {
   EXPECT_EQ(api.object(kPath)["spec"]["leaseTransitions"], 1);
 }
 
+TEST_F(LeaseTest, TellsWhoHoldsItAndWhatTheHolderSaysOfItself) {
+  EXPECT_EQ(read_lease(api, "tidemark", "sweeper", Deadline::after(1s)).error().kind,
+            ErrorKind::kNotFound);
+  LeaseOptions talkative = options("c");
+  talkative.annotations = {{"tidemark.dev/status", "8080/key"}, {"other", ""}};
+  LeaderElection c{api, clock, talkative, metrics, Logger::none()};
+  ASSERT_TRUE(c.step({}));
+  auto holder = read_lease(api, "tidemark", "sweeper", Deadline::after(1s));
+  ASSERT_TRUE(holder);
+  EXPECT_EQ(holder->identity, "c");
+  EXPECT_EQ(holder->annotations.at("tidemark.dev/status"), "8080/key");
+  EXPECT_FALSE(holder->annotations.contains("other"));
+  c.release();
+  EXPECT_EQ(read_lease(api, "tidemark", "sweeper", Deadline::after(1s)).error().kind,
+            ErrorKind::kNotFound);
+
+  LeaseOptions silent = options("d");
+  silent.annotations = {{"tidemark.dev/status", ""}};
+  LeaderElection d{api, clock, silent, metrics, Logger::none()};
+  clock.advance(2s);
+  ASSERT_TRUE(d.step({}));
+  EXPECT_TRUE(read_lease(api, "tidemark", "sweeper", Deadline::after(1s))->annotations.empty());
+}
+
 TEST_F(LeaseTest, ReleaseLetsTheOtherInAtOnce) {
   ASSERT_TRUE(a.step({}));
   EXPECT_FALSE(b.step({}));

@@ -38,6 +38,7 @@ THIRD_PARTY = {
 SHARING = {
     "config/yaml_section.h": {"config"},
     "workload/object_reader.h": {"workload", "webhook"},
+    "sweeper/status_json.h": {"sweeper"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')

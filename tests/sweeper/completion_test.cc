@@ -58,7 +58,10 @@ TEST(Completion, Offers) {
       {{"explain", "n"}, ":6\n"},
       {{"explain", "deployment/web", ""}, ":4\n"},
       {{"explain", "gizmo/w"}, ":4\n"},
-      {{"status", "-A", "x"}, ":4\n"},
+      {{"once", "-A", "x"}, ":4\n"},
+      {{"status", "-A", "de"}, "deployment/\n:6\n"},
+      {{"status", "deployment/web", "de"}, "deployment/\n:6\n"},
+      {{"status", "--from", "s"}, "sweeper\n:4\n"},
   };
   for (const auto& [words, expected] : cases) EXPECT_EQ(offered(words), expected) << words.back();
   EXPECT_NE(offered({""}).find("migrate\n"), std::string::npos);

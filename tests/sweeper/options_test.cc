@@ -40,6 +40,8 @@ TEST(Options, WrongFlagsAreNamedAndExitWithTwo) {
       {{"run", "--schedule", "every day"}, "--schedule"},
       {{"run", "--schedule", "* * * * *", "--interval", "5s"}, "--interval"},
       {{"once", "-o", "xml"}, "xml"},
+      {{"status", "--from", "etcd"}, "etcd"},
+      {{"status", "gizmo/web"}, "gizmo"},
       {{"once", "-A", "-n", "team-a"}, "--all-namespaces"},
       {{"once", "-x", "team-a,metadata.name=web"}, "--exclude-namespace"},
       {{"--log-level", "loud", "run"}, "--log-level"},
