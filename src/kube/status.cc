@@ -31,8 +31,13 @@ std::string string_at(const json& object, const char* key) {
 
 std::optional<StatusObject> parse_status(std::string_view text) {
   const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object() || string_at(document, "kind") != "Status") return std::nullopt;
+  if (!document.is_object()) return std::nullopt;
   StatusObject status;
+  if (string_at(document, "kind") != "Status") {
+    // What a pod of ours answers through the API server's proxy (net/answers.h).
+    status.message = string_at(document, "error");
+    return status.message.empty() ? std::nullopt : std::optional(std::move(status));
+  }
   status.message = string_at(document, "message");
   status.reason = string_at(document, "reason");
   if (const auto code = document.find("code");

@@ -213,6 +213,14 @@ TEST(StatusObject, BecomesTheErrorThatCallersTellApart) {
   }
 }
 
+TEST(StatusObject, WhatAPodAnswersThroughTheProxyIsToldToo) {
+  const auto failure = describe_failure(
+      net::Response{.status = 503, .headers = {}, .body = R"({"error":"another replica leads"})"},
+      {});
+  EXPECT_EQ(failure.error.kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(failure.error.message, "another replica leads");
+}
+
 TEST(StatusObject, MessageIsOneBoundedLineAndRetryAfterIsKept) {
   const std::string body = R"({"kind":"Status","message":"a\nb )" + std::string(5000, 'x') +
                            R"(","details":{"retryAfterSeconds":3}})";
