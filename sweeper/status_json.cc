@@ -10,6 +10,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::size_t kMaxAge = 1'000'000'000;  // seconds: thirty years
+
 std::string dumped(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -92,7 +94,9 @@ SweeperStatus answer_of(const Json& document) {
     throw Malformed{"version " + std::to_string(version)};
   }
   SweeperStatus out;
-  out.age = std::chrono::seconds(number(document, "ageSeconds"));
+  const std::size_t age = number(document, "ageSeconds");
+  if (age > kMaxAge) throw Malformed{"an age beyond all sweepers"};
+  out.age = std::chrono::seconds(age);
   out.unasked = number(document, "unasked");
   const Json& selection = member(document, "selection");
   out.selection = {.namespaces = texts(selection, "namespaces"),
