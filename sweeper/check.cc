@@ -1,6 +1,7 @@
 #include "sweeper/check.h"
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <latch>
 #include <map>
@@ -22,6 +23,7 @@ struct Question {
   std::size_t turn = 0;  // how many of the same registry come before
   std::vector<std::string> pull_sources;
   Result<image::Digest> answer = fail(ErrorKind::kCanceled, "not asked: stopped");
+  std::string credential{};  // that was answered to
 };
 
 bool asks(const Workload& workload, const TrackedSlot& slot, const CheckOptions& options) {
@@ -93,7 +95,7 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
   return questions;
 }
 
-Result<image::Digest> ask(const Question& question, registry::Resolver& resolver, Deadline deadline,
+Result<image::Digest> ask(Question& question, registry::Resolver& resolver, Deadline deadline,
                           const std::stop_token& stop) {
   const image::Reference& reference = question.query.reference;
   const auto resolution = resolver.resolve(question.query, deadline, stop);
@@ -105,6 +107,7 @@ Result<image::Digest> ask(const Question& question, registry::Resolver& resolver
   if (resolution->freshness == registry::Resolution::Freshness::kStale) {
     return fail(ErrorKind::kUnavailable, reference.str() + ": only an old answer is known");
   }
+  question.credential = resolution->credential_source;
   return resolution->digest;
 }
 
@@ -112,14 +115,16 @@ void ask_all(std::vector<Question>& questions, registry::Resolver& resolver,
              const CheckOptions& options, const std::stop_token& stop) {
   if (questions.empty()) return;
   const Deadline whole = Deadline::after(options.whole);
+  std::atomic<std::size_t> answered = 0;
   std::latch done(static_cast<std::ptrdiff_t>(questions.size()));
   WorkerPool pool(std::min(std::max<std::size_t>(options.concurrency, 1), questions.size()),
                   questions.size());
   for (Question& question : questions) {
-    const bool queued = pool.submit([&question, &resolver, &options, &stop, &whole, &done] {
+    const bool queued = pool.submit([&, total = questions.size()] {
       if (!stop.stop_requested()) {
         question.answer = ask(question, resolver, whole.at_most(options.one), stop);
       }
+      if (options.progress) options.progress(++answered, total);
       done.count_down();
     });
     if (!queued) done.count_down();  // cannot be: the queue holds them all
@@ -160,7 +165,9 @@ void ask_refused_again(std::vector<Question>& questions, const std::vector<Workl
     });
     return question.pull_sources.empty();
   });
-  ask_all(anew, resolver, options, stop);
+  CheckOptions quietly = options;
+  quietly.progress = nullptr;  // that was at its end already
+  ask_all(anew, resolver, quietly, stop);
   std::erase_if(questions, [](const Question& question) { return question.pull_sources.empty(); });
   std::ranges::move(anew, std::back_inserter(questions));
 }
@@ -180,6 +187,9 @@ CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& re
     if (!question.answer) ++result.failed;
     for (const std::string& source : question.pull_sources) {
       result.answers.put(question.query.reference, source, question.answer);
+      if (question.answer) {
+        result.credentials[{question.query.reference.tagged(), source}] = question.credential;
+      }
     }
   }
   return result;

@@ -11,9 +11,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <set>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "registry/resolver.h"
@@ -29,10 +32,15 @@ struct CheckOptions {
   std::chrono::milliseconds whole{120'000};     // all of them
   bool adopt = true;                            // also ask for what may get a baseline (adopt.h)
   const std::set<std::string>* only = nullptr;  // these references; nullptr: all
+  // Called from many threads after each question, with how many were answered or given up.
+  std::function<void(std::size_t done, std::size_t total)> progress{};
 };
 
 struct CheckResult {
   Answers answers;
+  // Which credential was answered to, for people, by reference and pull source; "" for none. Of
+  // what has an answer.
+  std::map<std::pair<std::string, std::string>, std::string> credentials{};
   std::size_t asked = 0;   // unique questions
   std::size_t failed = 0;  // of these without a good answer
 };

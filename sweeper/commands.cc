@@ -7,6 +7,7 @@
 #include <map>
 #include <ostream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "sweeper/guarded_patch.h"
 #include "sweeper/migrate.h"
 #include "sweeper/pods.h"
+#include "sweeper/progress.h"
 #include "sweeper/running.h"
 #include "workload/annotations.h"
 #include "workload/object.h"
@@ -104,10 +106,17 @@ std::vector<RunningSlot> read_running(const SweepContext& context, Workload& tar
   return running;
 }
 
-struct Explanation {
-  WorkloadPlan plan;
-  std::vector<RunningSlot> running;
-};
+// To which credential the registry answered, by slot.
+std::map<std::string, std::string> credentials_of(const Workload& target,
+                                                  const CheckResult& checked) {
+  std::map<std::string, std::string> out;
+  for (const TrackedSlot& slot : target.slots) {
+    if (!slot.reference) continue;
+    const auto used = checked.credentials.find({slot.reference->tagged(), target.pull_source()});
+    if (used != checked.credentials.end()) out[slot.id] = used->second;
+  }
+  return out;
+}
 
 // As a sweep plans it: among all others, whose rollouts its budgets and waves are counted over.
 Explanation explain_among_all(const SweepContext& context, const Options& options, Workload target,
@@ -126,7 +135,9 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
   PullCredentials credentials = pull_credentials(context, wanted);
   const CheckResult checked = check(asked, context.resolver, credentials, wanted.check, stop);
   adopt_target(context, wanted.adopt, checked.answers, credentials, target, stop);
-  auto running = read_running(context, target, checked.answers, credentials, stop);
+  Explanation out{.plan = {},
+                  .running = read_running(context, target, checked.answers, credentials, stop),
+                  .credentials = credentials_of(target, checked)};
   if (all) {
     const auto same = std::ranges::find(all->workloads, target.uid, &Workload::uid);
     if (same != all->workloads.end()) {
@@ -138,19 +149,31 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
     pace(plans, wanted.pace, now);
     const auto found = std::ranges::find(plans, target.uid, &WorkloadPlan::uid);
     if (found != plans.end() && all->listed_everything) {
-      return {.plan = std::move(*found), .running = std::move(running)};
+      out.plan = std::move(*found);
+      return out;
     }
   }
-  WorkloadPlan alone = plan_workload(target, checked.answers, now);
+  out.plan = plan_workload(target, checked.answers, now);
   if (all && all->listed_everything) {
-    alone.problems.emplace_back(
+    out.plan.problems.emplace_back(
         "a sweep does not look at it: see the configuration's namespaces and selectors");
   } else {
-    alone.problems.push_back(
+    out.plan.problems.push_back(
         "pacing is not considered: " +
         (all ? std::string("it could not be read among all others") : all.error().message));
   }
-  return {.plan = std::move(alone), .running = std::move(running)};
+  return out;
+}
+
+// Of what no sweep looks at, and why.
+Explanation not_swept(const Target& target, std::string note) {
+  Explanation out;
+  out.plan.kind = target.kind;
+  out.plan.ns = target.ns;
+  out.plan.name = target.name;
+  out.plan.label = object_label(*target.kind, target.name);
+  out.note = std::move(note);
+  return out;
 }
 
 std::string name_of(const Target& target) {
@@ -211,19 +234,51 @@ Status keep_only(const std::vector<Target>& wanted, ClusterStatus& status) {
   return {};
 }
 
-// Prints what became of the order. Nullopt: the error was told.
-std::optional<workload::Object> order(const SweepContext& context, const Options& options,
-                                      const char* done, const AnnotationChange& change,
-                                      Streams streams, const std::stop_token& stop) {
+// What became of the order, and of the object. Nullopt: the error was told.
+struct Ordered {
+  OrderOutcome outcome;
+  workload::Object object;
+};
+std::optional<Ordered> order(const SweepContext& context, const Options& options, const char* done,
+                             const AnnotationChange& change, Streams streams,
+                             const std::stop_token& stop) {
   auto target = annotate(context.api, path_of(options.target), *options.target.kind, change,
                          options.dry_run, stop);
   if (!target) {
     complain(streams.err, within(name_of(options.target), target.error()));
     return std::nullopt;
   }
-  streams.out << name_of(options.target) << " " << (target->changed ? done : "unchanged")
-              << (target->changed && options.dry_run ? " (dry run)" : "") << "\n";
-  return std::move(target->object);
+  return Ordered{.outcome = {.target = name_of(options.target),
+                             .change = target->changed ? done : "unchanged",
+                             .dry_run = options.dry_run},
+                 .object = std::move(target->object)};
+}
+
+// What holds a workload still.
+std::vector<std::string> holds_on(const SweepContext& context, const Options& options,
+                                  const workload::Object& object, const std::stop_token& stop) {
+  const auto namespaces = read_namespaces(context.api, {options.target.ns}, stop);
+  if (!namespaces) return {};
+  workload::Settings defaults;
+  auto orders = read_cluster_orders(context.api, *namespaces, options.system_namespace, stop);
+  if (orders) defaults.holds = std::move(*orders);
+  const auto effective =
+      workload::effective_settings(object, namespaces->begin()->second, defaults);
+  std::vector<std::string> out;
+  for (const workload::HoldOrder& left : effective.settings.holds) out.push_back(left.text());
+  return out;
+}
+
+// Until the next look. False: there is none.
+bool wait_for_next_look(const Options& options, Streams streams, const std::stop_token& stop) {
+  constexpr std::chrono::milliseconds kStep{500};  // how soon a closed pipe is seen
+  for (auto left = options.config.sweeper.interval; left.count() > 0; left -= kStep) {
+    if (streams.reader_is_gone != nullptr && streams.reader_is_gone()) {
+      streams.out.setstate(std::ios::badbit);
+    }
+    if (!streams.out || !sleep_for(std::min(left, kStep), stop)) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -248,7 +303,22 @@ SweepOptions sweep_options(const Options& options) {
 
 int once(const SweepContext& context, const Options& options, Streams streams,
          std::stop_token stop) {
-  const auto report = sweep(context, sweep_options(options), std::move(stop));
+  constexpr std::chrono::milliseconds kTick{250};
+  std::optional<Progress> progress;
+  std::jthread ticker;  // after what it draws: it ends first
+  SweepOptions wanted = sweep_options(options);
+  if (options.progress) {
+    progress.emplace(streams.err, *options.progress, context.clock);
+    wanted.check.progress = [&progress](std::size_t done, std::size_t total) {
+      progress->update(done, total);
+    };
+    ticker = std::jthread([&progress](const std::stop_token& over) {
+      while (sleep_for(kTick, over)) progress->tick();
+    });
+  }
+  const auto report = sweep(context, wanted, std::move(stop));
+  ticker = {};
+  progress.reset();
   if (!report) return complain(streams.err, report.error());
   streams.out << print_report(*report, options.format);
   const bool told = (options.exit_code == ExitCode::kFailed && report->failed()) ||
@@ -289,7 +359,7 @@ int status(const SweepContext& context, const Options& options, Streams streams,
                 << std::flush;
     before = std::move(seen);
     first = false;
-  } while (options.watch && streams.out && sleep_for(options.config.sweeper.interval, stop));
+  } while (options.watch && wait_for_next_look(options, streams, stop));
   return kExitOk;
 }
 
@@ -299,13 +369,17 @@ int explain(const SweepContext& context, const Options& options, Streams streams
   const auto object = read_target(context, target, stop);
   if (!object) return complain(streams.err, object.error());
   if (object->controller) {
-    streams.out << target.ns << " " << target.name << " belongs to " << object->controller->kind
-                << "/" << object->controller->name << ", which is what a sweep looks at\n";
+    streams.out << print_explanation(
+        not_swept(target, "it belongs to " + object->controller->kind + "/" +
+                              object->controller->name + ", which is what a sweep looks at"),
+        options.format);
     return kExitOk;
   }
   if (!target.kind->rollable) {
-    streams.out << target.ns << " " << target.name << ": a " << target.kind->kind
-                << " is not rolled: nothing would replace its pods\n";
+    streams.out << print_explanation(
+        not_swept(target,
+                  "a " + target.kind->kind + " is not rolled: nothing would replace its pods"),
+        options.format);
     return kExitOk;
   }
   const auto namespaces = read_namespaces(context.api, {target.ns}, stop);
@@ -317,11 +391,11 @@ int explain(const SweepContext& context, const Options& options, Streams streams
   const workload::Settings& defaults = under_orders.config.defaults;
   const auto tracked = track_unless_skipped(*object, *namespaces, defaults);
   if (!tracked) {
-    streams.out << target.ns << " " << target.name << " is being deleted\n";
+    streams.out << print_explanation(not_swept(target, "it is being deleted"), options.format);
     return kExitOk;
   }
   const Explanation told = explain_among_all(context, under_orders, *tracked, stop);
-  streams.out << print_explanation(told.plan, told.running, options.format);
+  streams.out << print_explanation(told, options.format);
   return kExitOk;
 }
 
@@ -340,8 +414,10 @@ int hold(const SweepContext& context, const Options& options, Streams streams,
   const auto change = [&](const workload::Object& object) {
     return hold_annotations(object, options.hold, context.clock.wall_now());
   };
-  const auto object = order(context, options, "held", change, streams, stop);
-  return object ? kExitOk : kExitMovedOrFailed;
+  const auto done = order(context, options, "held", change, streams, stop);
+  if (!done) return kExitMovedOrFailed;
+  streams.out << print_order(done->outcome, options.format);
+  return kExitOk;
 }
 
 int resume(const SweepContext& context, const Options& options, Streams streams,
@@ -349,19 +425,12 @@ int resume(const SweepContext& context, const Options& options, Streams streams,
   const auto change = [&](const workload::Object& object) {
     return resume_annotations(object, options.hold.slots, context.clock.wall_now());
   };
-  const auto object = order(context, options, "resumed", change, streams, stop);
-  if (!object) return kExitMovedOrFailed;
-  if (options.dry_run || options.target.kind == &namespace_kind()) return kExitOk;
-  const auto namespaces = read_namespaces(context.api, {options.target.ns}, stop);
-  if (!namespaces) return kExitOk;
-  workload::Settings defaults;
-  auto orders = read_cluster_orders(context.api, *namespaces, options.system_namespace, stop);
-  if (orders) defaults.holds = std::move(*orders);
-  const auto effective =
-      workload::effective_settings(*object, namespaces->begin()->second, defaults);
-  for (const workload::HoldOrder& left : effective.settings.holds) {
-    streams.out << "still held: " << left.text() << "\n";
+  auto done = order(context, options, "resumed", change, streams, stop);
+  if (!done) return kExitMovedOrFailed;
+  if (!options.dry_run && options.target.kind != &namespace_kind()) {
+    done->outcome.still_held = holds_on(context, options, done->object, stop);
   }
+  streams.out << print_order(done->outcome, options.format);
   return kExitOk;
 }
 

@@ -16,6 +16,7 @@ namespace tidemark::sweeper {
 struct Streams {
   std::ostream& out;
   std::ostream& err;
+  bool (*reader_is_gone)() = nullptr;  // of `out`; nullptr: never
 };
 
 SweepOptions sweep_options(const Options& options);
@@ -24,7 +25,8 @@ int once(const SweepContext& context, const Options& options, Streams streams,
          std::stop_token stop = {});
 // Asked of the running sweeper where it can answer, else of the API server and the registries: the
 // same rows. With --watch: until stopped, the rows that changed; without a running sweeper that is
-// one question a registry for each reference and round.
+// one question a registry for each reference and round. Ends, with a failed stream, where its
+// reader is gone.
 int status(const SweepContext& context, const Options& options, Streams streams,
            std::stop_token stop = {});
 int explain(const SweepContext& context, const Options& options, Streams streams,

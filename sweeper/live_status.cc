@@ -150,9 +150,11 @@ Result<std::string> LiveStatus::make(std::string_view query) {
   };
   auto planned = plan_again(context_, options_, source, *learned, stop);
   if (!planned) return fail(planned.error());
-  RunningPods running = inventory_->running();
+  const RunningPods running = inventory_->running();
+  if (!running.problems.empty()) {
+    return fail(within("what pods run is not known", running.problems.front().error));
+  }
   out.status.problems = std::move(planned->problems);
-  std::ranges::move(running.problems, std::back_inserter(out.status.problems));
   narrow(planned->plans, out.status.problems, *namespaces);
   out.unasked = unasked(planned->plans);
   out.status.rows = rows_of(std::move(planned->plans), running.by_workload);

@@ -8,7 +8,8 @@
 // Thread-safety: answer() from many threads; learned(), lead() and stand_by() from the sweep's.
 // Ownership: refers to what `context` does and, between lead() and stand_by(), to the inventory.
 // Errors: as status codes with a JSON error: 400 no namespace's name, 404 no such key, 405, 413 an
-// answer beyond kMaxStatusBytes, 503 not leading, no sweep yet, or busy for a second.
+// answer beyond kMaxStatusBytes, 503 not leading, no sweep yet, pods that cannot be watched, or
+// busy for a second.
 #pragma once
 
 #include <cstdint>

@@ -36,6 +36,7 @@ struct Flags {
   std::string target;
   bool dry_run = false;
   bool watch = false;
+  bool quiet = false;
   std::string asked_of = "auto";
   bool verbose = false;
   std::vector<std::string> targets;
@@ -77,8 +78,14 @@ CLI::Option* add_target(CLI::App& command, Flags& flags, const char* what = "KIN
   return command.add_option("target", flags.target, what)->required();
 }
 
+void add_output(CLI::App& command, Flags& flags) {
+  command.add_option("-o,--output", flags.output, "how it is printed")
+      ->type_name("table|json|yaml");
+}
+
 // hold and resume.
 void add_order(CLI::App& command, Flags& flags) {
+  add_output(command, flags);
   auto* target = add_target(command, flags, "KIND/NAME, or namespace/NAME")->required(false);
   command.add_flag("-A,--all-namespaces", flags.all_namespaces, "the whole cluster")
       ->excludes(target);
@@ -87,11 +94,6 @@ void add_order(CLI::App& command, Flags& flags) {
                   "only these containers, or volume/NAME; all of them if none is named")
       ->delimiter(',');
   command.add_flag("--dry-run", flags.dry_run, "tell what would change, write nothing");
-}
-
-void add_output(CLI::App& command, Flags& flags) {
-  command.add_option("-o,--output", flags.output, "how it is printed")
-      ->type_name("table|json|yaml");
 }
 
 void add_migrate(CLI::App& command, Flags& flags) {
@@ -161,6 +163,8 @@ Commands declare(CLI::App& app, Flags& flags) {
   commands.once->add_flag("--exit-code", flags.exit_code,
                           "exit with 1 where something moved or failed; --exit-code=failed: where "
                           "something failed");
+  commands.once->add_flag("-q,--quiet", flags.quiet,
+                          "do not show on a terminal how far it is; -o json and yaml never do");
 
   commands.status = app.add_subcommand(
       "status", "show every tag with its stamp, the registry's digest and what runs");
@@ -374,6 +378,9 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   out.dry_run = flags.dry_run;
   if (auto read = read_status_flags(flags, out); !read) return read;
   out.terminal = terminal_of_stdout(environment);
+  if (out.command == Command::kOnce && !flags.quiet && out.format == Format::kTable) {
+    out.progress = terminal_of_stderr(environment);
+  }
   const auto exit_code = parse_exit_code(flags.exit_code);
   if (!exit_code) return fail(exit_code.error());
   out.exit_code = *exit_code;

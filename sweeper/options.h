@@ -6,6 +6,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -58,8 +59,9 @@ struct Options {
   bool dry_run = false;
   ExitCode exit_code = ExitCode::kNone;
   Format format = Format::kTable;
-  Terminal terminal;   // of a table
-  bool watch = false;  // status, as are the three below
+  Terminal terminal;                   // of a table
+  std::optional<Terminal> progress{};  // where once draws how far it is; nullopt: nowhere
+  bool watch = false;                  // status, as are the three below
   AskedOf asked_of = AskedOf::kAuto;
   bool verbose = false;
   std::vector<Target> only;  // empty: all of the selection; their namespaces are the selection's

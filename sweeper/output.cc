@@ -145,6 +145,20 @@ Json to_json(const WorkloadPlan& plan) {
   return out;
 }
 
+Json explanation_json(const Explanation& told) {
+  Json out = to_json(told.plan);
+  if (!told.note.empty()) out["note"] = told.note;
+  for (Json& slot : out["slots"]) {
+    const std::string id = slot["slot"].get<std::string>();
+    if (const auto used = told.credentials.find(id); used != told.credentials.end()) {
+      slot["credential"] = used->second;
+    }
+    const auto of_slot = std::ranges::find(told.running, id, &RunningSlot::slot);
+    if (of_slot != told.running.end()) slot["running"] = to_json(*of_slot);
+  }
+  return out;
+}
+
 std::string running_text(const RunningSlot& running) {
   const auto pods = [](std::size_t count) {
     return " (" + std::to_string(count) + (count == 1 ? " pod)" : " pods)");
@@ -375,29 +389,41 @@ std::string print_report(const SweepReport& report, Format format) {
   return format == Format::kTable ? report_table(report) : serialise(report_json(report), format);
 }
 
-std::string print_explanation(const WorkloadPlan& plan, const std::vector<RunningSlot>& running,
-                              Format format) {
-  if (format != Format::kTable) {
-    Json out = to_json(plan);
-    for (Json& slot : out["slots"]) {
-      const auto of_slot =
-          std::ranges::find(running, slot["slot"].get<std::string>(), &RunningSlot::slot);
-      if (of_slot != running.end()) slot["running"] = to_json(*of_slot);
-    }
-    return serialise(out, format);
-  }
+std::string print_explanation(const Explanation& told, Format format) {
+  const WorkloadPlan& plan = told.plan;
+  if (format != Format::kTable) return serialise(explanation_json(told), format);
+  if (!told.note.empty()) return plan.ns + " " + plan.label + ": " + printable(told.note) + "\n";
   std::string out = plan.ns + " " + plan.label + "\n";
   for (const std::string& problem : plan.problems)
-    out += "  problem:  " + printable(problem) + "\n";
+    out += "  problem:    " + printable(problem) + "\n";
   for (const SlotPlan& slot : plan.slots) {
     out += "  " + slot.slot + ": " + printable(slot.image) + "\n";
-    out += "    stamp:    " + (slot.from ? slot.from->digest().str() : "none") + "\n";
-    out += "    registry: " + (slot.to ? slot.to->str() : "not known") + "\n";
-    const auto of_slot = std::ranges::find(running, slot.slot, &RunningSlot::slot);
-    if (of_slot != running.end()) out += "    running:  " + running_text(*of_slot) + "\n";
-    out += "    verdict:  " + std::string(to_string(slot.verdict)) +
+    out += "    stamp:      " + (slot.from ? slot.from->digest().str() : "none") + "\n";
+    out += "    registry:   " + (slot.to ? slot.to->str() : "not known") + "\n";
+    if (const auto used = told.credentials.find(slot.slot); used != told.credentials.end()) {
+      out += "    credential: " + (used->second.empty() ? "none" : printable(used->second)) + "\n";
+    }
+    const auto of_slot = std::ranges::find(told.running, slot.slot, &RunningSlot::slot);
+    if (of_slot != told.running.end()) out += "    running:    " + running_text(*of_slot) + "\n";
+    out += "    verdict:    " + std::string(to_string(slot.verdict)) +
            (slot.reason.empty() ? "" : " (" + printable(slot.reason) + ")") + "\n";
-    if (!slot.to_image.empty()) out += "    image:    would become " + slot.to_image + "\n";
+    if (!slot.to_image.empty()) out += "    image:      would become " + slot.to_image + "\n";
+  }
+  return out;
+}
+
+std::string print_order(const OrderOutcome& outcome, Format format) {
+  if (format != Format::kTable) {
+    return serialise(Json{{"target", outcome.target},
+                          {"change", outcome.change},
+                          {"dryRun", outcome.dry_run},
+                          {"stillHeld", outcome.still_held}},
+                     format);
+  }
+  std::string out = outcome.target + " " + outcome.change +
+                    (outcome.dry_run && outcome.change != "unchanged" ? " (dry run)" : "") + "\n";
+  for (const std::string& order : outcome.still_held) {
+    out += "still held: " + printable(order) + "\n";
   }
   return out;
 }

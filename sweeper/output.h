@@ -4,6 +4,7 @@
 // Thread-safety: pure functions. Errors: none; parse_format: kInvalid.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +27,26 @@ Result<Format> parse_format(std::string_view name);
 // With `rolls`, what became of the plan ("updated to ...", "failed: ...") instead of the intention.
 std::string print_report(const SweepReport& report, Format format);
 
-// explain: every slot of one workload with stamp, registry's digest, what its pods run, verdict and
-// reason.
-std::string print_explanation(const WorkloadPlan& plan, const std::vector<RunningSlot>& running,
-                              Format format);
+struct Explanation {
+  WorkloadPlan plan;  // without slots where `note` says why there is no plan
+  std::vector<RunningSlot> running;
+  // By slot that has an answer: which credential it was given to, "" for none.
+  std::map<std::string, std::string> credentials;
+  std::string note{};
+};
+
+// explain: every slot of one workload with stamp, registry's digest and by which credential it is
+// known, what its pods run, verdict and reason.
+std::string print_explanation(const Explanation& told, Format format);
+
+// What `hold` or `resume` did.
+struct OrderOutcome {
+  std::string target;  // "team-a Deployment/web", "namespace/team-a", "the whole cluster"
+  std::string change;  // "held", "resumed", "unchanged"
+  bool dry_run = false;
+  std::vector<std::string> still_held{};  // what else holds it: HoldOrder::text()
+};
+std::string print_order(const OrderOutcome& outcome, Format format);
 
 // status: one line a slot. `shown`: for each of its rows whether it is; nullptr: all of them, and
 // what could not be read. Columns are as wide as all rows need; a terminal that is too narrow for

@@ -249,6 +249,32 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
   return kExitOk;
 }
 
+int run_command(const SweepContext& context, const Options& options, Metrics& metrics,
+                const std::stop_token& stop) {
+  const Streams streams{std::cout, std::cerr, reader_of_stdout_is_gone};
+  switch (options.command) {
+    case Command::kRun:
+      return serve_and_sweep(context, options, metrics, stop);
+    case Command::kOnce:
+      return once(context, options, streams, stop);
+    case Command::kStatus:
+      return status(context, options, streams, stop);
+    case Command::kExplain:
+      return explain(context, options, streams, stop);
+    case Command::kHistory:
+      return history(context, options, streams, stop);
+    case Command::kHold:
+      return hold(context, options, streams, stop);
+    case Command::kResume:
+      return resume(context, options, streams, stop);
+    case Command::kMigrate:
+      return migrate(context, options, streams, stop);
+    case Command::kComplete:
+      break;
+  }
+  return kExitUsage;
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
@@ -288,28 +314,12 @@ int run(int argc, char** argv) {
                              .log = log,
                              .events = &events,
                              .audience = notifier.get()};
-  const Streams streams{std::cout, std::cerr};
-  switch (options.command) {
-    case Command::kRun:
-      return serve_and_sweep(context, options, parts.metrics, shutdown.token());
-    case Command::kOnce:
-      return once(context, options, streams, shutdown.token());
-    case Command::kStatus:
-      return status(context, options, streams, shutdown.token());
-    case Command::kExplain:
-      return explain(context, options, streams, shutdown.token());
-    case Command::kHistory:
-      return history(context, options, streams, shutdown.token());
-    case Command::kHold:
-      return hold(context, options, streams, shutdown.token());
-    case Command::kResume:
-      return resume(context, options, streams, shutdown.token());
-    case Command::kMigrate:
-      return migrate(context, options, streams, shutdown.token());
-    case Command::kComplete:
-      break;
-  }
-  return kExitUsage;
+  const int code = run_command(context, options, parts.metrics, shutdown.token());
+  std::cout.flush();
+  if (std::cout) return code;
+  return refuse(
+      {ErrorKind::kUnavailable, "not all of the answer could be written: its reader is gone"},
+      kExitMovedOrFailed);
 }
 
 }  // namespace tidemark::sweeper

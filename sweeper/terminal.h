@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include "config/config.h"
 
@@ -17,5 +18,11 @@ struct Terminal {
 
 // Of stdout. $NO_COLOR (no-color.org) and TERM=dumb mean no colours.
 Terminal terminal_of_stdout(const config::Environment& environment);
+// Of stderr, for lines that are drawn again in their place; nullopt: it is no terminal, or a dumb
+// one, which cannot erase.
+std::optional<Terminal> terminal_of_stderr(const config::Environment& environment);
+
+// Whether nobody reads stdout any more: the other end of its pipe is closed.
+bool reader_of_stdout_is_gone();
 
 }  // namespace tidemark::sweeper

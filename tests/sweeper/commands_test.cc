@@ -130,13 +130,14 @@ TEST(Explain, TellsWhy) {
   EXPECT_EQ(printed.out,
             "team-a deployment/web\n"
             "  app: registry.test/app:1\n"
-            "    stamp:    " +
+            "    stamp:      " +
                 fake_digest('a').str() +
                 "\n"
-                "    registry: " +
+                "    registry:   " +
                 fake_digest('b').str() +
                 "\n"
-                "    verdict:  not-always (imagePullPolicy is not Always: nodes may keep "
+                "    credential: none\n"
+                "    verdict:    not-always (imagePullPolicy is not Always: nodes may keep "
                 "the old image)\n");
   EXPECT_TRUE(cluster.api.calls("patch").empty());
 }
@@ -172,7 +173,7 @@ TEST(Explain, TellsWhatThePodsRunAndWhereThatIsNotWhatIsStamped) {
   Options options = for_web();
   options.target.kind = workload::KindTable().find("apps", "StatefulSet");
   const std::string skewed = call(explain, cluster, options).out;
-  EXPECT_NE(skewed.find("    running:  " + fake_digest('a').str() + " (1 pod), " +
+  EXPECT_NE(skewed.find("    running:    " + fake_digest('a').str() + " (1 pod), " +
                         fake_digest('c').str() + " (1 pod)\n"),
             std::string::npos)
       << skewed;
@@ -210,7 +211,7 @@ TEST(Explain, TellsWhatAPacedRollWaitsFor) {
     return Error{.kind = ErrorKind::kForbidden, .message = "may not list"};
   });
   const std::string alone = call(explain, cluster, options).out;
-  EXPECT_NE(alone.find("verdict:  roll"), std::string::npos) << alone;
+  EXPECT_NE(alone.find("verdict:    roll"), std::string::npos) << alone;
   EXPECT_NE(alone.find("pacing is not considered: "), std::string::npos) << alone;
 }
 

@@ -188,6 +188,17 @@ TEST_F(LiveStatusTest, PodsThatComeAndGoAreCounted) {
   EXPECT_TRUE(soon([&] { return decoded().status.rows.at(1).running.pods.empty(); }));
 }
 
+TEST_F(LiveStatusTest, NothingIsAnsweredWithoutThePods) {
+  lead();
+  cluster_.api.before([](const auto& call) -> std::optional<Error> {
+    if (call.path != "/api/v1/pods") return std::nullopt;
+    return Error{.kind = ErrorKind::kForbidden, .message = "may not watch pods"};
+  });
+  cluster_.api.end_watch("/api/v1/pods");
+  ASSERT_TRUE(soon([&] { return answer().status == 503; }));
+  EXPECT_EQ(answer().body, "{\"error\":\"what pods run is not known: may not watch pods\"}\n");
+}
+
 TEST_F(LiveStatusTest, GivesOnlyTheNamespacesThatAreAskedFor) {
   lead();
   EXPECT_EQ(decoded("namespace=team-b").status.rows.size(), 1U);
