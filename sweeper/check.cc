@@ -115,6 +115,7 @@ void ask_all(std::vector<Question>& questions, registry::Resolver& resolver,
              const CheckOptions& options, const std::stop_token& stop) {
   if (questions.empty()) return;
   const Deadline whole = Deadline::after(options.whole);
+  if (options.progress) options.progress(0, questions.size());
   std::atomic<std::size_t> answered = 0;
   std::latch done(static_cast<std::ptrdiff_t>(questions.size()));
   WorkerPool pool(std::min(std::max<std::size_t>(options.concurrency, 1), questions.size()),

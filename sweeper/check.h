@@ -32,7 +32,8 @@ struct CheckOptions {
   std::chrono::milliseconds whole{120'000};     // all of them
   bool adopt = true;                            // also ask for what may get a baseline (adopt.h)
   const std::set<std::string>* only = nullptr;  // these references; nullptr: all
-  // Called from many threads after each question, with how many were answered or given up.
+  // Called before the first question and, from many threads, after each: how many were answered or
+  // given up.
   std::function<void(std::size_t done, std::size_t total)> progress{};
 };
 

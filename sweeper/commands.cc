@@ -303,7 +303,7 @@ SweepOptions sweep_options(const Options& options) {
 
 int once(const SweepContext& context, const Options& options, Streams streams,
          std::stop_token stop) {
-  constexpr std::chrono::milliseconds kTick{250};
+  static constexpr std::chrono::milliseconds kTick{250};
   std::optional<Progress> progress;
   std::jthread ticker;  // after what it draws: it ends first
   SweepOptions wanted = sweep_options(options);
@@ -334,13 +334,8 @@ int status(const SweepContext& context, const Options& options, Streams streams,
     std::string note;
     auto now = look(context, options, note, stop);
     if (now && first && options.verbose) streams.err << note << "\n";
-    if (now && first) {
-      if (auto kept = keep_only(options.only, *now); !kept) {
-        return complain(streams.err, kept.error());
-      }
-    } else if (now) {
-      (void)keep_only(options.only, *now);  // what is gone is no longer shown
-    }
+    const Status kept = now ? keep_only(options.only, *now) : Status();
+    if (first && !kept) return complain(streams.err, kept.error());  // later on it may go away
     if (!now && (first || !options.watch)) return complain(streams.err, now.error());
     if (!now) {
       if (!stop.stop_requested()) (void)complain(streams.err, now.error());

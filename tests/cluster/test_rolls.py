@@ -89,6 +89,22 @@ def test_a_moved_tag_is_rolled_once_and_the_pod_runs_it(node, ns, web):
     assert node.reasons(ns) == ["moved", "created"]
 
 
+def test_the_running_sweeper_answers_status_and_only_to_its_key(node, ns, web):
+    lease = node.kubectl.get("lease", "tidemark-sweeper", SYSTEM)
+    port, key = lease["metadata"]["annotations"]["tidemark.dev/status"].split("/")
+    pod = f"/api/v1/namespaces/{SYSTEM}/pods/http:{lease['spec']['holderIdentity']}:{port}/proxy"
+
+    def row():
+        slots = json.loads(node.kubectl("get", "--raw", f"{pod}/v1/status/{key}?namespace={ns}"))["slots"]
+        assert [slot["state"] for slot in slots] == ["up-to-date"], slots
+        return slots[0]
+    told = wait_for("it has asked the registry", row, PATIENCE, 0.5)
+    assert told["workload"] == "deployment/web" and told["digest"] == web.first
+    assert told["running"] == [{"digest": web.first, "pods": 1}], "as its watch of the pods has it"
+    refused = node.kubectl("get", "--raw", f"{pod}/v1/status/{'0' * len(key)}", check=False)
+    assert refused == ""
+
+
 def test_undo_really_restores_the_old_bits_until_the_tag_moves_on(node, ns, web):
     second = web.roll_to_second()
 

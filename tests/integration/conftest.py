@@ -83,6 +83,16 @@ def sweeper(cluster, tmp, more_registries):
     return programs.Sweeper(cluster, tmp, registries=more_registries)
 
 
+@pytest.fixture(scope="session")
+def plugin_path(tmp, cluster):
+    """A PATH on which kubectl finds its plugin."""
+    folder = tmp / "plugins"
+    folder.mkdir()
+    (folder / "kubectl-tidemark").symlink_to(programs.SWEEPER)
+    (folder / "kubectl").symlink_to(cluster.kubectl.program)
+    return f"{folder}:{os.environ['PATH']}"
+
+
 def fresh_namespace(kubectl):
     name = kubectl.namespace()
     yield name

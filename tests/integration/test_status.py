@@ -58,6 +58,13 @@ def test_the_same_rows_from_both(asked, live, ns):
     assert "freeze" in slots[0]["reason"]
 
 
+def test_real_kubectl_gets_it_through_the_plugin(sweeper, cluster, plugin_path, live, ns):
+    env = os.environ | {"PATH": plugin_path, "KUBECONFIG": str(cluster.kubeconfig), "NO_PROXY": "*", "no_proxy": "*"}
+    told = subprocess.run(["kubectl", "tidemark", "status", "-n", ns, "-v"], capture_output=True, text=True, timeout=60, env=env)
+    assert told.stderr.startswith("answered by the running sweeper"), told.stderr
+    assert [line.split()[1] for line in told.stdout.splitlines()] == ["WORKLOAD", "deployment/moved", "deployment/quiet"]
+
+
 def test_a_hold_and_a_label_show_at_once(asked, live, kubectl, ns):
     kubectl("annotate", "deployment", "moved", "-n", ns, "tidemark.dev/hold-reason=later", "--overwrite")
     kubectl("label", "deployment", "moved", "-n", ns, "team=a")

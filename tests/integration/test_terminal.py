@@ -14,19 +14,8 @@ import pytest
 import yaml
 
 from harness import manifests
-from harness.programs import SWEEPER
 
 ROLL = {"tidemark.dev/sweep": "roll"}
-
-
-@pytest.fixture(scope="session")
-def plugin_path(tmp, cluster):
-    """A PATH on which kubectl finds its plugin."""
-    folder = tmp / "plugins"
-    folder.mkdir()
-    (folder / "kubectl-tidemark").symlink_to(SWEEPER)
-    (folder / "kubectl").symlink_to(cluster.kubectl.program)
-    return f"{folder}:{os.environ['PATH']}"
 
 
 class Person:

@@ -22,7 +22,8 @@ class LiveSweeper:
     def start(self, seconds=60):
         port = free_port(self.host)
         self.kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": POD, "namespace": NAMESPACE},
-                            "spec": {"securityContext": {"runAsNonRoot": True, "runAsUser": 65532,
+                            "spec": {"serviceAccountName": "tidemark-sweeper", "automountServiceAccountToken": False,
+                                     "securityContext": {"runAsNonRoot": True, "runAsUser": 65532,
                                                          "seccompProfile": {"type": "RuntimeDefault"}},
                                      "containers": [{"name": "sweeper", "image": "registry.invalid/sweeper@sha256:" + "0" * 64,
                                                      "securityContext": {"allowPrivilegeEscalation": False,
@@ -48,7 +49,8 @@ class LiveSweeper:
 
     def stop(self):
         """Also twice."""
-        if self.process and self.process.running():
+        if self.process:
             self.process.stop()
+            self.process.log.unlink()  # the next one's first sweep is not this one's
         self.process = None
         self.kubectl("delete", "pod", POD, "-n", NAMESPACE, "--grace-period=0", "--force", "--ignore-not-found")
