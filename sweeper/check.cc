@@ -5,6 +5,7 @@
 #include <iterator>
 #include <latch>
 #include <map>
+#include <random>
 #include <set>
 #include <string>
 #include <tuple>
@@ -65,7 +66,6 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
   // The same reference from the same place again, which is most of them: nothing new to ask.
   std::set<Place> seen;
   std::map<std::pair<std::string, std::string>, std::size_t> by_identity;
-  std::map<std::string, std::size_t> turns;
   std::vector<Question> questions;
   for (const Workload& workload : workloads) {
     const std::string source = workload.pull_source();
@@ -80,16 +80,20 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
       std::string identity = identity_of(tried);
       const auto [entry, is_new] = by_identity.try_emplace({reference, identity}, questions.size());
       if (is_new) {
-        const std::string& registry = slot.reference->registry();
         questions.push_back(
             {.query = {.reference = *slot.reference, .credentials = std::move(tried)},
              .identity = std::move(identity),
              .problems = from.problems,
-             .turn = turns[registry]++,
              .pull_sources = {}});
       }
       questions[entry->second].pull_sources.push_back(source);
     }
+  }
+  // Where a registry's rate leaves no time for all, others are the first in the next sweep.
+  std::ranges::shuffle(questions, std::mt19937_64(std::random_device{}()));
+  std::map<std::string, std::size_t> turns;
+  for (Question& question : questions) {
+    question.turn = turns[question.query.reference.registry()]++;
   }
   std::ranges::stable_sort(questions, {}, &Question::turn);
   return questions;

@@ -27,6 +27,7 @@ class AddressPolicy {
     std::vector<std::string> allowed_cidrs = {};  // exceptions from every refusal: "10.0.0.0/8"
     std::vector<std::string> denied_cidrs =
         {};  // e.g. the API server's own addresses; wins over all
+    friend bool operator==(const Options&, const Options&) = default;
   };
   // kInvalid names a CIDR that cannot be read.
   static Result<AddressPolicy> make(const Options& options);

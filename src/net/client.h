@@ -47,6 +47,10 @@ struct ProxyOptions {
   using Variables = std::function<std::string(const std::string& name)>;
   static Result<ProxyOptions> from(const Variables& variables);
 
+  // One proxy for every target but loopback ones ("http://user:password@host:port"); "" for none.
+  // kInvalid without the value.
+  static Result<ProxyOptions> for_all(const std::string& url);
+
   // The proxy for `url`, or nullptr for a direct connection. It lives as long as these options.
   const Proxy* select(const Url& url) const;
 };

@@ -170,6 +170,16 @@ Result<ProxyOptions> ProxyOptions::from_environment() {
   });
 }
 
+Result<ProxyOptions> ProxyOptions::for_all(const std::string& url) {
+  ProxyOptions options;
+  if (url.empty()) return options;
+  auto proxy = parse_proxy("proxy", url);
+  if (!proxy) return fail(std::move(proxy.error()));
+  options.http = *proxy;
+  options.https = std::move(*proxy);
+  return options;
+}
+
 const Proxy* ProxyOptions::select(const Url& url) const {
   const std::optional<Proxy>& proxy = url.tls ? https : http;
   if (!proxy) return nullptr;

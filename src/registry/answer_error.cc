@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "base/base64.h"
+
 namespace tidemark::registry {
 namespace {
 
@@ -94,9 +96,12 @@ std::string redacted(std::string text, const Credential& credential,
                      std::string_view authorization) {
   const std::string_view sent = authorization.substr(
       authorization.find(' ') == std::string_view::npos ? 0 : authorization.find(' ') + 1);
+  const std::string basic = credential.password.empty()
+                                ? ""
+                                : base64_encode(credential.username + ":" + credential.password);
   for (const std::string_view secret :
        {std::string_view(credential.password), std::string_view(credential.identity_token),
-        std::string_view(credential.registry_token), sent}) {
+        std::string_view(credential.registry_token), std::string_view(basic), sent}) {
     remove_all(text, secret);
   }
   text = without_queries(std::move(text));

@@ -12,12 +12,12 @@ namespace {
 
 constexpr std::string_view kBearer = "Bearer ";
 
-std::string usual_scope(const image::Reference& reference) {
-  return "repository:" + reference.repository() + ":pull";
+std::string usual_scope(const Question& question) {
+  return "repository:" + question.repository + ":pull";
 }
 
-std::string repository_key(const image::Reference& reference) {
-  return reference.registry() + "/" + reference.repository();
+std::string repository_key(const Question& question) {
+  return question.endpoint.name + "/" + question.repository;
 }
 
 std::unexpected<Error> unauthorized(std::string message) {
@@ -49,7 +49,7 @@ Result<Authorization> Authorizer::before(const Question& question) {
     }
     return Authorization{.header = std::string(kBearer) + credential.registry_token, .final = true};
   }
-  const std::optional<Known> known = recall(question.reference);
+  const std::optional<Known> known = recall(question);
   if (!known) return Authorization{};
   // A registry may serve some repositories to everybody and ask for credentials for others, so who
   // has none asks the registry itself.
@@ -59,7 +59,7 @@ Result<Authorization> Authorizer::before(const Question& question) {
     return Authorization{};
   }
   if (!authorization && may_have_moved(authorization.error())) {
-    forget(question.reference);
+    forget(question);
     return Authorization{};
   }
   return authorization;
@@ -89,11 +89,11 @@ Result<Authorization> Authorizer::after_refusal(const Question& question,
     known = Known{.bearer = true,
                   .realm = std::move(*realm),
                   .service = std::string(bearer->parameter("service")),
-                  .scope = scope == usual_scope(question.reference) ? "" : std::string(scope)};
+                  .scope = scope == usual_scope(question) ? "" : std::string(scope)};
   } else if (!basic) {
     return unauthorized("the registry asks for no credentials that are known here (401)");
   }
-  const std::optional<Known> before = recall(question.reference);
+  const std::optional<Known> before = recall(question);
   const bool same = before && before->bearer == known.bearer && before->service == known.service &&
                     before->scope == known.scope && before->realm.str() == known.realm.str();
   if (sent.final && same) {
@@ -101,7 +101,7 @@ Result<Authorization> Authorizer::after_refusal(const Question& question,
                             ? "unauthorized (401): there are no credentials for it"
                             : "unauthorized (401): the registry refuses the credentials");
   }
-  remember(question.reference, known);
+  remember(question, known);
   const std::string_view rejected = sent.header.starts_with(kBearer)
                                         ? std::string_view(sent.header).substr(kBearer.size())
                                         : std::string_view{};
@@ -117,37 +117,37 @@ Result<Authorization> Authorizer::authorize(const Question& question, const Know
     }
     return Authorization{.header = basic_authorization(credential), .final = true};
   }
-  const TokenRequest request{
-      .registry = question.reference.registry(),
-      .realm = known.realm,
-      .service = known.service,
-      .scope = known.scope.empty() ? usual_scope(question.reference) : known.scope};
+  const TokenRequest request{.registry = question.reference.registry(),
+                             .endpoint = question.endpoint.name,
+                             .realm = known.realm,
+                             .service = known.service,
+                             .scope = known.scope.empty() ? usual_scope(question) : known.scope};
   auto token = tokens_.get(request, credential, rejected, question.deadline, question.stop);
   if (!token) return fail(token.error());
   return Authorization{.header = std::string(kBearer) + token->value, .final = token->fresh};
 }
 
-std::optional<Authorizer::Known> Authorizer::recall(const image::Reference& reference) {
+std::optional<Authorizer::Known> Authorizer::recall(const Question& question) {
   const std::lock_guard lock(mutex_);
-  const Known* known = known_.find(repository_key(reference));
-  if (known == nullptr) known = known_.find(reference.registry());
+  const Known* known = known_.find(repository_key(question));
+  if (known == nullptr) known = known_.find(question.endpoint.name);
   return known == nullptr ? std::nullopt : std::optional(*known);
 }
 
-void Authorizer::remember(const image::Reference& reference, const Known& known) {
+void Authorizer::remember(const Question& question, const Known& known) {
   const std::lock_guard lock(mutex_);
   if (known.scope.empty()) {
-    known_.erase(repository_key(reference));
-    known_.put(reference.registry(), known);
+    known_.erase(repository_key(question));
+    known_.put(question.endpoint.name, known);
   } else {
-    known_.put(repository_key(reference), known);
+    known_.put(repository_key(question), known);
   }
 }
 
-void Authorizer::forget(const image::Reference& reference) {
+void Authorizer::forget(const Question& question) {
   const std::lock_guard lock(mutex_);
-  known_.erase(repository_key(reference));
-  known_.erase(reference.registry());
+  known_.erase(repository_key(question));
+  known_.erase(question.endpoint.name);
 }
 
 }  // namespace tidemark::registry

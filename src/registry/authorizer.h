@@ -38,6 +38,7 @@ struct Authorization {
 // What one question is about; views, valid for the time of the call.
 struct Question {
   const image::Reference& reference;
+  const std::string& repository;  // as the registry calls it (Endpoint::repository)
   const Endpoint& endpoint;
   const Credential& credential;
   Deadline deadline;
@@ -65,9 +66,9 @@ class Authorizer {
     std::string service;
     std::string scope;  // "" for the usual one
   };
-  std::optional<Known> recall(const image::Reference& reference);
-  void remember(const image::Reference& reference, const Known& known);
-  void forget(const image::Reference& reference);
+  std::optional<Known> recall(const Question& question);
+  void remember(const Question& question, const Known& known);
+  void forget(const Question& question);
   Result<Authorization> authorize(const Question& question, const Known& known,
                                   std::string_view rejected);
 

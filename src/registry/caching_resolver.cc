@@ -21,16 +21,17 @@ bool is_lasting(ErrorKind kind) {
   }
 }
 
-std::string key_of(const Query& query) {
+}  // namespace
+
+std::string CachingResolver::key_of(const Query& query) const {
   std::string key = query.reference.str();
+  if (options_.name_of) key.append("\n").append(options_.name_of(query.reference.registry()));
   if (query.with_platforms) key += "\nplatforms";
   for (const Credential& credential : query.credentials) {
     key.append("\n").append(credential.identity());
   }
   return key;
 }
-
-}  // namespace
 
 Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadline,
                                             std::stop_token stop) {

@@ -13,11 +13,13 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "registry/lru_map.h"
@@ -34,6 +36,9 @@ class CachingResolver final : public Resolver {
     std::chrono::milliseconds negative_ttl{5'000};
     std::chrono::milliseconds stale_if_error{600'000};
     std::size_t entries = 10'000;
+    // Endpoint::name of a reference's registry, part of the key: an answer counts no longer than
+    // the entry by which it was asked for. None: the registry's entry never changes.
+    std::function<std::string(std::string_view registry)> name_of{};
   };
   CachingResolver(const Options& options, Resolver& inner, const Clock& clock,
                   RegistryMetrics& metrics)
@@ -55,6 +60,7 @@ class CachingResolver final : public Resolver {
     std::optional<Error> bad;
     SteadyTime at;  // when it was asked for, so that an answer is never younger than it claims
   };
+  std::string key_of(const Query& query) const;
   std::optional<Result<Resolution>> cached(const std::string& key, const Query& query);
   void observe(const Query& query, CacheOutcome outcome, SteadyTime start);
   std::optional<Resolution> stale(const std::string& key);

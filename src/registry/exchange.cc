@@ -28,7 +28,7 @@ std::string_view outcome_of(const Result<net::Response>& response) {
 Result<Answer> Exchange::send(std::string_view registry, Operation operation, net::Request request,
                               std::string_view authorization, Deadline deadline,
                               const std::stop_token& stop) const {
-  const Deadline whole = deadline.at_most(attempt_timeout_);
+  const Deadline whole = deadline.at_most(endpoints_.options_of(registry)->timeout);
   const net::Url origin = request.url;
   const net::Headers headers = request.headers;
   for (std::size_t hop = 0; hop <= kMaxRedirects; ++hop) {
@@ -37,7 +37,7 @@ Result<Answer> Exchange::send(std::string_view registry, Operation operation, ne
     if (at_home && !authorization.empty()) {
       request.headers.push_back({"Authorization", std::string(authorization)});
     }
-    auto response = endpoints_.client_for(request.url).send(request, whole, stop);
+    auto response = endpoints_.client_for(request.url)->send(request, whole, stop);
     metrics_.count_request(registry, operation, outcome_of(response));
     if (!response) {
       // The client names the URL, which after a redirect may hold a signature.

@@ -9,7 +9,6 @@
 // otherwise.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <stop_token>
 #include <string_view>
@@ -32,12 +31,11 @@ struct Answer {
 
 class Exchange {
  public:
-  // `attempt_timeout` bounds one send(), its redirects included, within the caller's deadline.
-  Exchange(const Endpoints& endpoints, RegistryMetrics& metrics,
-           std::chrono::milliseconds attempt_timeout)
-      : endpoints_(endpoints), metrics_(metrics), attempt_timeout_(attempt_timeout) {}
+  Exchange(const Endpoints& endpoints, RegistryMetrics& metrics)
+      : endpoints_(endpoints), metrics_(metrics) {}
 
-  // `registry`: the name under which it is counted. `authorization`: the header, "" for none.
+  // `registry`: the name under which it is counted, and whose timeout bounds the whole, redirects
+  // included, within the caller's deadline. `authorization`: the header, "" for none.
   Result<Answer> send(std::string_view registry, Operation operation, net::Request request,
                       std::string_view authorization, Deadline deadline,
                       const std::stop_token& stop) const;
@@ -45,7 +43,6 @@ class Exchange {
  private:
   const Endpoints& endpoints_;
   RegistryMetrics& metrics_;
-  const std::chrono::milliseconds attempt_timeout_;
 };
 
 }  // namespace tidemark::registry

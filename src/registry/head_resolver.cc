@@ -30,7 +30,7 @@ constexpr std::string_view kSchema1Prefix = "application/vnd.docker.distribution
 constexpr milliseconds kFairBudget{1000};
 // Without Retry-After; and no registry is left alone longer than this for one 429.
 constexpr milliseconds kDefaultPause{1000};
-constexpr milliseconds kMaxPause{300'000};
+constexpr milliseconds kMaxPause{3'600'000};  // as net::retry_after() bounds it
 
 constexpr std::size_t kMaxMediaTypeBytes = 255;  // RFC 6838, 4.2: 127 for each half
 
@@ -128,21 +128,22 @@ bool leads_to_next_credential(ErrorKind kind) {
          kind == ErrorKind::kNotFound;
 }
 
-std::string pause_key(const std::string& registry, const Credential& credential) {
-  return registry + "\n" + credential.identity();
+std::string account_key(const Endpoint& endpoint, const Credential& credential) {
+  return endpoint.name + "\n" + credential.identity();
 }
 
 }  // namespace
 
 HeadResolver::HeadResolver(const Options& options, const Endpoints& endpoints,
                            RegistryMetrics& metrics, const Clock& clock, Logger log)
-    : options_(options),
-      endpoints_(endpoints),
+    : endpoints_(endpoints),
       clock_(clock),
       log_(std::move(log)),
-      exchange_(endpoints, metrics, options.attempt_timeout),
+      exchange_(endpoints, metrics),
       tokens_(exchange_, clock),
       authorizer_(tokens_),
+      pacer_(clock),
+      quotas_(clock),
       breaker_(options.breaker, clock, options.seed) {}
 
 Result<Resolution> HeadResolver::resolve(const Query& query, Deadline deadline,
@@ -159,9 +160,9 @@ Result<Resolution> HeadResolver::resolve(const Query& query, Deadline deadline,
 Result<Resolution> HeadResolver::guarded(const Query& query, Deadline deadline,
                                          const std::stop_token& stop) {
   if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "canceled");
-  const std::string& registry = query.reference.registry();
-  const auto endpoint = endpoints_.find(registry);
+  const auto endpoint = endpoints_.find(query.reference.registry());
   if (!endpoint) return fail(endpoint.error());
+  const std::string& registry = endpoint->name;
 
   // Once before waiting for a slot (an open breaker answers at once), and once after, for the
   // registry may have died meanwhile.
@@ -171,7 +172,7 @@ Result<Resolution> HeadResolver::guarded(const Query& query, Deadline deadline,
   auto ticket = breaker_.admit(registry);
   if (!ticket) return fail(ticket.error());
 
-  const bool fair = deadline.remaining() >= std::min(kFairBudget, options_.attempt_timeout);
+  const bool fair = deadline.remaining() >= std::min(kFairBudget, endpoint->timeout);
   auto result = try_credentials(query, *endpoint, deadline, stop);
   if (result || result.error().http_status != 0) {
     ticket->succeeded();
@@ -187,11 +188,13 @@ Result<Resolution> HeadResolver::try_credentials(const Query& query, const Endpo
   static const std::vector<Credential> kAnonymous(1);
   const std::vector<Credential>& credentials =
       query.credentials.empty() ? kAnonymous : query.credentials;
+  const std::string repository = endpoint.repository(query.reference.repository());
   Result<Resolution> result = fail(ErrorKind::kInternal, "no credential");
   for (const Credential& credential : credentials) {
-    const std::string paused = pause_key(query.reference.registry(), credential);
-    if (auto open = breaker_.check(paused); !open) return fail(open.error());
+    const std::string account = account_key(endpoint, credential);
+    if (auto open = breaker_.check(account); !open) return fail(open.error());
     result = ask(Question{.reference = query.reference,
+                          .repository = repository,
                           .endpoint = endpoint,
                           .credential = credential,
                           .deadline = deadline,
@@ -201,9 +204,10 @@ Result<Resolution> HeadResolver::try_credentials(const Query& query, const Endpo
       result->credential_source = credential.source;
       return result;
     }
-    if (result.error().kind == ErrorKind::kTooMany) {
-      breaker_.pause(paused,
-                     std::min(result.error().retry_after.value_or(kDefaultPause), kMaxPause));
+    // A registry's own word (429, or 503 with a time), not that of its pacing here.
+    const Error& error = result.error();
+    if (error.http_status == 429 || (error.http_status == 503 && error.retry_after)) {
+      breaker_.pause(account, std::min(error.retry_after.value_or(kDefaultPause), kMaxPause));
     }
     if (!leads_to_next_credential(result.error().kind)) return result;
   }
@@ -221,13 +225,28 @@ Result<Answer> HeadResolver::request_manifest(const Question& question, std::str
   // The grammar leaves nothing in a repository, tag or digest that a path would have to escape.
   net::Request request{
       .method = std::string(method), .url = question.endpoint.base, .headers = {}, .body = {}};
-  request.url.target += "/v2/" + reference.repository() + "/manifests/" + reference.manifest_name();
+  request.url.target += "/v2/" + question.repository + "/manifests/" + reference.manifest_name();
   request.headers.push_back({"Accept", join_types()});
   request.max_body_bytes = head ? kMaxErrorBodyBytes : kMaxManifestBytes;
 
-  const auto send = [&] {
-    return exchange_.send(reference.registry(), head ? Operation::kHead : Operation::kGet, request,
-                          authorization.header, question.deadline, question.stop);
+  const std::string& name = question.endpoint.name;
+  const std::string account = account_key(question.endpoint, question.credential);
+  const auto send = [&]() -> Result<Answer> {
+    // Who waits for a turn still has a fair time for the answer.
+    const Deadline latest =
+        Deadline::at(question.deadline.point() - std::min(kFairBudget, question.endpoint.timeout));
+    const auto wait = [&](const std::string& key, std::chrono::microseconds spacing) {
+      return pacer_.wait(key, spacing, latest, question.stop);
+    };
+    if (auto turn = wait(account, quotas_.spacing(account, head)); !turn) {
+      turn.error().message += " (its quota is nearly used up)";
+      return fail(std::move(turn.error()));
+    }
+    if (auto turn = wait(name, question.endpoint.spacing); !turn) return fail(turn.error());
+    auto answer = exchange_.send(reference.registry(), head ? Operation::kHead : Operation::kGet,
+                                 request, authorization.header, question.deadline, question.stop);
+    if (answer && !answer->from_elsewhere) quotas_.learn(account, head, answer->response.headers);
+    return answer;
   };
   auto answer = send();
   if (!answer || answer->response.status != 401) return answer;

@@ -10,8 +10,8 @@
 // Source: OCI distribution-spec "Pulling manifests", OCI image-spec and docker's media types.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <stop_token>
 #include <string>
 
@@ -22,6 +22,8 @@
 #include "registry/endpoints.h"
 #include "registry/exchange.h"
 #include "registry/limiter.h"
+#include "registry/pacer.h"
+#include "registry/quota.h"
 #include "registry/registry_metrics.h"
 #include "registry/resolver.h"
 #include "registry/token.h"
@@ -34,7 +36,6 @@ inline constexpr std::size_t kMaxManifestBytes = std::size_t{4} * 1024 * 1024;
 class HeadResolver final : public Resolver {
  public:
   struct Options {
-    std::chrono::milliseconds attempt_timeout{5000};
     Breaker::Options breaker{};
     std::uint64_t seed = 0;  // of the breaker's jitter
   };
@@ -52,7 +53,6 @@ class HeadResolver final : public Resolver {
   Result<Answer> request_manifest(const Question& question, std::string_view method,
                                   Authorization& authorization);
 
-  const Options options_;
   const Endpoints& endpoints_;
   const Clock& clock_;
   const Logger log_;
@@ -60,6 +60,8 @@ class HeadResolver final : public Resolver {
   TokenCache tokens_;
   Authorizer authorizer_;
   Limiter limiter_;
+  Pacer pacer_;
+  Quotas quotas_;
   Breaker breaker_;
 };
 

@@ -22,10 +22,6 @@ HostPort split(std::string_view text) {
 
 }  // namespace
 
-bool has_wildcard(std::string_view pattern) {
-  return pattern.find_first_of("*?") != std::string_view::npos;
-}
-
 bool host_matches(std::string_view pattern, std::string_view host) {
   const HostPort glob = split(pattern);
   const HostPort target = split(host);

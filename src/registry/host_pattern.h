@@ -11,7 +11,5 @@
 namespace tidemark::registry {
 
 bool host_matches(std::string_view pattern, std::string_view host);
-// True where the pattern holds a wildcard; an exact pattern is the more specific one.
-bool has_wildcard(std::string_view pattern);
 
 }  // namespace tidemark::registry

@@ -19,13 +19,25 @@ bool is_refusal(ErrorKind kind) {
 
 }  // namespace
 
+void LoginCredentials::replace(std::shared_ptr<LoginSource> logins) {
+  const std::lock_guard lock(mutex_);
+  logins_.swap(logins);  // the old one is released outside the lock
+}
+
+std::shared_ptr<LoginSource> LoginCredentials::source_of(Login login) const {
+  if (login == Login::kNone) return nullptr;
+  const std::lock_guard lock(mutex_);
+  return logins_;
+}
+
 Result<Resolution> LoginCredentials::resolve(const Query& query, Deadline deadline,
                                              std::stop_token stop) {
   const std::string& registry = query.reference.registry();
-  const Login login = endpoints_.login_of(registry);
-  if (login == Login::kNone) return next_.resolve(query, deadline, std::move(stop));
+  const Login login = endpoints_.options_of(registry)->login;
+  const std::shared_ptr<LoginSource> logins = source_of(login);
+  if (logins == nullptr) return next_.resolve(query, deadline, std::move(stop));
   auto credential =
-      logins_.login(login, registry, deadline.at_most(deadline.remaining() / 2), stop);
+      logins->login(login, registry, deadline.at_most(deadline.remaining() / 2), stop);
   if (credential) {
     return next_.resolve(with(query, std::move(*credential)), deadline, std::move(stop));
   }
@@ -40,9 +52,10 @@ Result<Resolution> LoginCredentials::resolve(const Query& query, Deadline deadli
 
 std::optional<Result<Resolution>> LoginCredentials::known(const Query& query) {
   const std::string& registry = query.reference.registry();
-  const Login login = endpoints_.login_of(registry);
-  if (login == Login::kNone) return next_.known(query);
-  auto credential = logins_.known(login, registry);
+  const Login login = endpoints_.options_of(registry)->login;
+  const std::shared_ptr<LoginSource> logins = source_of(login);
+  if (logins == nullptr) return next_.known(query);
+  auto credential = logins->known(login, registry);
   if (!credential) return std::nullopt;
   return next_.known(with(query, std::move(*credential)));
 }

@@ -6,13 +6,16 @@
 // A login that fails stops nobody: the query goes on with what it has, and where that is refused
 // the error tells of the login too. It may take half of the caller's time, so that the registry
 // still has the other half.
-// Thread-safety: all of it from many threads. Ownership: refers to what it is made of, which
-// outlives it. Errors: those of the resolver behind it; where the login failed and may work later,
-// its kind.
+// Thread-safety: all of it from many threads. Ownership: refers to endpoints and the next resolver,
+// which outlive it; shares the source, which replace() changes for who asks from then on. Errors:
+// those of the resolver behind it; where the login failed and may work later, its kind.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -24,16 +27,23 @@ namespace tidemark::registry {
 
 class LoginCredentials final : public Resolver {
  public:
-  LoginCredentials(const Endpoints& endpoints, LoginSource& logins, Resolver& next)
-      : endpoints_(endpoints), logins_(logins), next_(next) {}
+  // `logins` nullptr: no registry has a login.
+  LoginCredentials(const Endpoints& endpoints, std::shared_ptr<LoginSource> logins, Resolver& next)
+      : endpoints_(endpoints), next_(next), logins_(std::move(logins)) {}
+
+  void replace(std::shared_ptr<LoginSource> logins);
 
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override;
   std::optional<Result<Resolution>> known(const Query& query) override;
 
  private:
+  // nullptr where the registry has no login.
+  std::shared_ptr<LoginSource> source_of(Login login) const;
+
   const Endpoints& endpoints_;
-  LoginSource& logins_;
   Resolver& next_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<LoginSource> logins_;
 };
 
 }  // namespace tidemark::registry

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,5 +21,19 @@ namespace tidemark::registry {
 Result<Keyring> read_pull_secret(std::string_view type,
                                  const std::map<std::string, std::string>& data,
                                  std::string_view source);
+
+// What a Secret that `registries:` names holds: entries by host, or one credential for the registry
+// that named it.
+struct RegistrySecret {
+  Keyring keyring;
+  std::optional<Credential> credential;
+};
+// Of any type: docker's two as above; else .dockerconfigjson, or username and password, or username
+// and token (in the password's place), or token alone (a bearer token, sent as it is). White space
+// around values is left out, as `kubectl create secret --from-file` brings it. Errors:
+// read_pull_secret's.
+Result<RegistrySecret> read_registry_secret(std::string_view type,
+                                            const std::map<std::string, std::string>& data,
+                                            std::string_view source);
 
 }  // namespace tidemark::registry

@@ -40,6 +40,8 @@ std::string_view name_of(CacheOutcome outcome) {
 RegistryMetrics::RegistryMetrics(Metrics& metrics)
     : requests_(metrics.counter("tidemark_registry_requests_total",
                                 "Requests to registries and their token servers.")),
+      comparisons_(metrics.counter("tidemark_mirror_comparisons_total",
+                                   "Comparisons of a mirror's digest with its registry's.")),
       resolve_(metrics.histogram("tidemark_resolve_seconds",
                                  "Time to answer which digest a reference has, by cache outcome.",
                                  latency_bounds_seconds())) {}
@@ -58,6 +60,15 @@ void RegistryMetrics::count_request(std::string_view registry, Operation operati
       .with({{"registry", series_of(registry)->first},
              {"operation", std::string(name_of(operation))},
              {"outcome", std::string(outcome)}})
+      .add();
+}
+
+void RegistryMetrics::count_comparison(std::string_view registry, Comparison outcome) {
+  const std::string_view name = outcome == Comparison::kSame        ? "same"
+                                : outcome == Comparison::kDifferent ? "different"
+                                                                    : "unanswered";
+  const std::lock_guard lock(mutex_);
+  comparisons_.with({{"registry", series_of(registry)->first}, {"outcome", std::string(name)}})
       .add();
 }
 

@@ -2,6 +2,7 @@
 //
 //   tidemark_registry_requests_total{registry, operation, outcome}   every HTTP request
 //   tidemark_resolve_seconds{registry, cache}                        every answer of the cache
+//   tidemark_mirror_comparisons_total{registry, outcome}             mirrors beside their registry
 //
 // Hosts are attacker-chosen: the first kMaxRegistries keep their names, all others are "other".
 // Thread-safety: all methods from any thread. Ownership: a view of Metrics, which must outlive it.
@@ -36,6 +37,8 @@ class RegistryMetrics {
 
   // `outcome`: "ok" or the name of an ErrorKind.
   void count_request(std::string_view registry, Operation operation, std::string_view outcome);
+  enum class Comparison { kSame, kDifferent, kUnanswered };
+  void count_comparison(std::string_view registry, Comparison outcome);
   void observe_resolve(std::string_view registry, CacheOutcome outcome,
                        std::chrono::steady_clock::duration took);
 
@@ -47,6 +50,7 @@ class RegistryMetrics {
   std::map<std::string, Series, std::less<>>::iterator series_of(std::string_view registry);
 
   const CounterFamily requests_;
+  const CounterFamily comparisons_;
   const HistogramFamily resolve_;
   std::mutex mutex_;
   std::map<std::string, Series, std::less<>> series_;

@@ -10,79 +10,91 @@
 #include "registry/endpoints.h"
 #include "registry/head_resolver.h"
 #include "registry/login_credentials.h"
-#include "registry/own_credentials.h"
+#include "registry/mirrors.h"
 #include "registry/registry_metrics.h"
 
 namespace tidemark::registry {
 namespace {
 
+Status check_logins(const ResolverOptions& options, const LoginSource* logins) {
+  const bool wants_login = std::ranges::any_of(
+      options.registries, [](const auto& registry) { return registry.login != Login::kNone; });
+  if (!wants_login || logins != nullptr) return {};
+  return fail(ErrorKind::kInvalid, "a registry names a login, and there is none here");
+}
+
 // The parts in the order in which they lean on each other.
-class Stack final : public Resolver {
+class Stack final : public ReloadableResolver {
  public:
   Stack(const ResolverOptions& options, Endpoints endpoints, const Clock& clock, Metrics& metrics,
-        Logger log)
+        const Logger& log, std::shared_ptr<LoginSource> logins, ReadSecret read_secret)
       : endpoints_(std::move(endpoints)),
         metrics_(metrics),
-        head_({.attempt_timeout = options.attempt_timeout,
-               .breaker = {},
-               .seed = std::random_device{}()},
-              endpoints_, metrics_, clock, std::move(log)),
-        caching_({.cache_ttl = options.cache_ttl,
-                  .negative_ttl = options.negative_ttl,
-                  .stale_if_error = options.stale_if_error,
-                  .entries = options.cache_entries},
-                 head_, clock, metrics_) {}
+        head_({.breaker = {}, .seed = std::random_device{}()}, endpoints_, metrics_, clock, log),
+        caching_(
+            {.cache_ttl = options.cache_ttl,
+             .negative_ttl = options.negative_ttl,
+             .stale_if_error = options.stale_if_error,
+             .entries = options.cache_entries,
+             .name_of = [this](std::string_view registry) { return endpoints_.name_of(registry); }},
+            head_, clock, metrics_),
+        own_(endpoints_, std::move(read_secret), caching_, clock, log),
+        logins_(endpoints_, std::move(logins), own_),
+        mirrors_(endpoints_, logins_, clock, metrics_, log) {}
 
-  Status add_own_credentials(const std::string& file, const Clock& clock, Logger log) {
-    auto own = OwnCredentials::make(file, caching_, clock, std::move(log));
-    if (!own) return fail(own.error());
-    own_ = std::move(*own);
-    outermost_ = own_.get();
+  Status configure(const ResolverOptions& options) { return own_.configure(options); }
+
+  Status reload(const ResolverOptions& options, std::shared_ptr<LoginSource> logins) override {
+    if (auto fits = check_logins(options, logins.get()); !fits) return fits;
+    auto prepared = endpoints_.prepare(options);
+    if (!prepared) return fail(prepared.error());
+    if (auto configured = own_.configure(options); !configured) return configured;
+    logins_.replace(std::move(logins));
+    endpoints_.use(std::move(*prepared));
     return {};
   }
 
-  void add_logins(LoginSource& logins) {
-    logins_ = std::make_unique<LoginCredentials>(endpoints_, logins, *outermost_);
-    outermost_ = logins_.get();
-  }
-
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override {
-    return outermost_->resolve(query, deadline, std::move(stop));
+    return mirrors_.resolve(query, deadline, std::move(stop));
   }
   std::optional<Result<Resolution>> known(const Query& query) override {
-    return outermost_->known(query);
+    return mirrors_.known(query);
   }
 
  private:
-  const Endpoints endpoints_;
+  Endpoints endpoints_;
   RegistryMetrics metrics_;
   HeadResolver head_;
   CachingResolver caching_;
-  std::unique_ptr<OwnCredentials> own_;
-  std::unique_ptr<LoginCredentials> logins_;
-  Resolver* outermost_ = &caching_;
+  OwnCredentials own_;
+  LoginCredentials logins_;
+  Mirrors mirrors_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Resolver>> make_resolver(const ResolverOptions& options, const Clock& clock,
-                                                Metrics& metrics, Logger log, LoginSource* logins) {
+Status check_options(const ResolverOptions& options) {
   if (options.cache_entries == 0) {
     return fail(ErrorKind::kInvalid, "cache_entries must be at least 1");
   }
-  const bool wants_login = std::ranges::any_of(
-      options.registries, [](const auto& registry) { return registry.login != Login::kNone; });
-  if (wants_login && logins == nullptr) {
-    return fail(ErrorKind::kInvalid, "a registry names a login, and there is none here");
+  const auto endpoints = Endpoints::make(options, net::make_client);
+  return endpoints ? Status{} : fail(endpoints.error());
+}
+
+Result<std::unique_ptr<ReloadableResolver>> make_resolver(const ResolverOptions& options,
+                                                          const Clock& clock, Metrics& metrics,
+                                                          const Logger& log,
+                                                          std::shared_ptr<LoginSource> logins,
+                                                          ReadSecret read_secret) {
+  if (options.cache_entries == 0) {
+    return fail(ErrorKind::kInvalid, "cache_entries must be at least 1");
   }
+  if (auto fits = check_logins(options, logins.get()); !fits) return fail(fits.error());
   auto endpoints = Endpoints::make(options, net::make_client);
   if (!endpoints) return fail(endpoints.error());
-  auto stack = std::make_unique<Stack>(options, std::move(*endpoints), clock, metrics, log);
-  if (!options.docker_config_file.empty()) {
-    auto added = stack->add_own_credentials(options.docker_config_file, clock, std::move(log));
-    if (!added) return fail(within("own registry credentials", added.error()));
-  }
-  if (wants_login) stack->add_logins(*logins);
+  auto stack = std::make_unique<Stack>(options, std::move(*endpoints), clock, metrics, log,
+                                       std::move(logins), std::move(read_secret));
+  if (auto configured = stack->configure(options); !configured) return fail(configured.error());
   return stack;
 }
 

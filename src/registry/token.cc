@@ -101,8 +101,8 @@ std::string basic_authorization(const Credential& credential) {
 Result<Token> TokenCache::get(const TokenRequest& request, const Credential& credential,
                               std::string_view rejected, Deadline deadline,
                               const std::stop_token& stop) {
-  const std::string key = request.realm.str() + '\n' + request.service + '\n' + request.scope +
-                          '\n' + credential.identity();
+  const std::string key = request.endpoint + '\n' + request.realm.str() + '\n' + request.service +
+                          '\n' + request.scope + '\n' + credential.identity();
   {
     const std::lock_guard lock(mutex_);
     const Cached* cached = tokens_.find(key);

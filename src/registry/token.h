@@ -26,7 +26,8 @@
 namespace tidemark::registry {
 
 struct TokenRequest {
-  std::string registry;  // for metrics
+  std::string registry;  // for metrics, and its timeout
+  std::string endpoint;  // Endpoint::name: no token outlives the entry that it was asked for by
   net::Url realm;        // checked by the caller: it may see the credential
   std::string service;   // "" for none
   std::string scope;     // "repository:library/nginx:pull", or several with spaces between

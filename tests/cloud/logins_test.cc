@@ -109,10 +109,10 @@ class RegistriesTest : public ::testing::Test {
       }).value();
   registry::RegistryMetrics registry_metrics_{metrics_};
   registry::HeadResolver head_{{.seed = 1}, endpoints_, registry_metrics_, clock_, Logger::none()};
-  const std::unique_ptr<registry::LoginSource> logins_ =
+  const std::shared_ptr<registry::LoginSource> logins_ =
       make_logins(options(), with_keys(), {.metadata = http_, .api = http_}, clock_, Logger::none())
           .value();
-  registry::LoginCredentials resolver_{endpoints_, *logins_, head_};
+  registry::LoginCredentials resolver_{endpoints_, logins_, head_};
 };
 
 TEST_F(RegistriesTest, EcrTakesItsTokenAsAPassword) {

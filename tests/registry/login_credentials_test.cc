@@ -83,7 +83,8 @@ class LoginCredentialsTest : public ::testing::Test {
   const Endpoints endpoints_ = endpoints();
   FakeLogins logins_;
   Recorder next_;
-  LoginCredentials resolver_{endpoints_, logins_, next_};
+  LoginCredentials resolver_{
+      endpoints_, std::shared_ptr<LoginSource>(std::shared_ptr<void>(), &logins_), next_};
 };
 
 TEST_F(LoginCredentialsTest, ComeAfterTheQuerysOwnWhereTheRegistryHasALogin) {
@@ -135,19 +136,19 @@ TEST_F(LoginCredentialsTest, ALoginsIdentityOutlivesItsTokens) {
 TEST(LoginOptions, ALoginGoesToTheCloudsOwnHostAlone) {
   const SystemClock clock;
   Metrics metrics;
-  FakeLogins logins;
-  const auto works = [&](RegistryOptions entry, LoginSource* source) {
+  const auto logins = std::make_shared<FakeLogins>();
+  const auto works = [&](RegistryOptions entry, const std::shared_ptr<LoginSource>& source) {
     ResolverOptions options;
     entry.host = "public.ecr.aws";
     entry.login = Login::kEcrPublic;
     options.registries = {std::move(entry)};
     return make_resolver(options, clock, metrics, Logger::none(), source).has_value();
   };
-  EXPECT_TRUE(works({}, &logins));
+  EXPECT_TRUE(works({}, logins));
   EXPECT_FALSE(works({}, nullptr));
-  EXPECT_FALSE(works({.plain_http = true}, &logins));
-  EXPECT_FALSE(works({.insecure_skip_verify = true}, &logins));
-  EXPECT_FALSE(works({.endpoint = "https://mirror.example.com"}, &logins));
+  EXPECT_FALSE(works({.plain_http = true}, logins));
+  EXPECT_FALSE(works({.insecure_skip_verify = true}, logins));
+  EXPECT_FALSE(works({.endpoint = "https://mirror.example.com"}, logins));
 }
 
 TEST(LoginOptions, NamesAreReadAndWritten) {

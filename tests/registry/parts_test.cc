@@ -398,7 +398,7 @@ TEST_F(EndpointsTest, TrustsARegistrysRootsForThatHostAlone) {
   EXPECT_TRUE(made_[1].trust.system_roots);
   EXPECT_FALSE(made_[1].trust.insecure_skip_verify);
   EXPECT_TRUE(made_[2].trust.insecure_skip_verify);
-  const auto client = [&](std::string_view text) { return &endpoints->client_for(url(text)); };
+  const auto client = [&](std::string_view text) { return endpoints->client_for(url(text)).get(); };
   EXPECT_EQ(client("https://own.test/v2/"), clients_[1].get());
   EXPECT_EQ(client("https://own.test:444/"), clients_[0].get());
   EXPECT_EQ(client("https://lax.test:5000/"), clients_[2].get());

@@ -204,6 +204,61 @@ TEST_F(StackTest, ARegistryThatRefusesConnectionsIsSoonAnsweredForAtOnce) {
   }
 }
 
+TEST_F(StackTest, AReloadKeepsWhatIsKnownOfRegistriesThatDidNotChange) {
+  const auto resolver = make_resolver(options(), clock_, metrics_, Logger::none()).value();
+  const auto resolve = [&] { return resolver->resolve(query("1"), Deadline::after(seconds{10})); };
+  ASSERT_TRUE(resolve());
+  EXPECT_EQ(requests_, 2);
+
+  ResolverOptions next = options();
+  next.registries.push_back({.host = "other.test"});
+  ASSERT_TRUE(resolver->reload(next, nullptr));
+  EXPECT_EQ(resolve()->freshness, Resolution::Freshness::kCached);
+  EXPECT_EQ(requests_, 2);
+
+  ResolverOptions bad = next;
+  bad.registries[0].plain_http = false;
+  bad.registries[0].ca_pem = "no certificate";
+  const auto refused = resolver->reload(bad, nullptr);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(resolve()->freshness, Resolution::Freshness::kCached) << "nothing changed";
+
+  next.registries[0].max_concurrency = 2;
+  ASSERT_TRUE(resolver->reload(next, nullptr));
+  EXPECT_EQ(resolve()->freshness, Resolution::Freshness::kFresh) << "its entry changed";
+  EXPECT_EQ(requests_, 4) << "the challenge is learnt anew as well";
+
+  next.registries[0].plain_http = false;
+  ASSERT_TRUE(resolver->reload(next, nullptr));
+  EXPECT_FALSE(resolve()) << "this one speaks no TLS";
+}
+
+TEST_F(StackTest, QuestionsUnderWayEndAsTheyBegan) {
+  const auto resolver = make_resolver(options(), clock_, metrics_, Logger::none()).value();
+  std::atomic<bool> done{false};
+  std::atomic<int> bad{0};
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      Query fresh = query("1");
+      fresh.max_age = milliseconds{0};
+      while (!done) {
+        if (!resolver->resolve(fresh, Deadline::after(seconds{10}))) ++bad;
+      }
+    });
+  }
+  for (std::size_t i = 0; i < 50; ++i) {
+    ResolverOptions next = options();
+    next.registries[0].max_concurrency = 1 + i % 3;
+    next.registries[0].connect_timeout = milliseconds{2000 + i % 2};
+    EXPECT_TRUE(resolver->reload(next, nullptr));
+  }
+  done = true;
+  threads.clear();
+  EXPECT_EQ(bad, 0);
+}
+
 TEST_F(StackTest, RefusesOptionsThatCannotWork) {
   const auto refused = [&](const ResolverOptions& options) {
     const auto resolver = make_resolver(options, clock_, metrics_, Logger::none());
