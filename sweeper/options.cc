@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "registry/stack.h"
 #include "sweeper/manifest.h"
 #include "workload/duration.h"
 
@@ -54,6 +55,7 @@ struct Flags {
   bool remove = false;
   bool unpin = false;
   std::string shell;
+  std::string checked_file;
 };
 
 void add_selection(CLI::App& command, Flags& flags) {
@@ -122,6 +124,7 @@ struct Commands {
   CLI::App* resume = nullptr;
   CLI::App* migrate = nullptr;
   CLI::App* manifest = nullptr;
+  CLI::App* check = nullptr;
   CLI::App* completion = nullptr;
 };
 
@@ -223,38 +226,44 @@ Commands declare(CLI::App& app, Flags& flags) {
 
   commands.manifest = app.add_subcommand(
       "manifest", "print the rights that the configuration's kinds need, to be applied");
+
+  commands.check =
+      app.add_subcommand("check-config", "read a configuration file and tell what it says");
+  commands.check->add_option("file", flags.checked_file, "YAML configuration file")->required();
   return commands;
 }
 
-Status merge_config(const Flags& flags, const config::Environment& environment, Options& out) {
+Result<config::Config> merge_config(const Flags& flags, const config::Environment& environment,
+                                    Command command) {
+  config::Config config;
   if (!flags.config_file.empty()) {
     auto loaded = config::load_config(flags.config_file, environment);
-    if (!loaded) return fail(loaded.error());
-    out.config = std::move(*loaded);
+    if (!loaded) return loaded;
+    config = std::move(*loaded);
   }
   // Who runs a command by hand reads its answer, not its log.
-  if (out.command != Command::kRun) out.config.log_level = LogLevel::kWarn;
+  if (command != Command::kRun) config.log_level = LogLevel::kWarn;
   if (!flags.log_level.empty()) {
     const auto level = parse_log_level(flags.log_level);
     if (!level) return fail(within("--log-level", level.error()));
-    out.config.log_level = *level;
+    config.log_level = *level;
   }
   if (!flags.interval.empty()) {
     const auto interval = workload::parse_duration(flags.interval);
     if (!interval) return fail(within("--interval", interval.error()));
-    out.config.sweeper.interval = *interval;
-    out.config.sweeper.schedule.reset();
+    config.sweeper.interval = *interval;
+    config.sweeper.schedule.reset();
   }
   if (!flags.schedule.empty()) {
     const auto schedule = Cron::parse(flags.schedule);
     if (!schedule) return fail(within("--schedule", schedule.error()));
-    out.config.sweeper.schedule = *schedule;
+    config.sweeper.schedule = *schedule;
   }
-  if (out.config.sweeper.interval < kMinInterval) {
+  if (config.sweeper.interval < kMinInterval) {
     return fail(ErrorKind::kInvalid, "--interval: at least 1s");
   }
-  if (!flags.ops_listen.empty()) out.config.ops_listen = flags.ops_listen;
-  return {};
+  if (!flags.ops_listen.empty()) config.ops_listen = flags.ops_listen;
+  return config;
 }
 
 Status select(const Flags& flags, Options& out) {
@@ -369,7 +378,13 @@ Result<ExitCode> parse_exit_code(std::string_view text) {
 }
 
 Status complete(const Flags& flags, const config::Environment& environment, Options& out) {
-  if (auto merged = merge_config(flags, environment, out); !merged) return merged;
+  const auto load = [flags, environment, command = out.command] {
+    return merge_config(flags, environment, command);
+  };
+  auto merged = load();
+  if (!merged) return fail(merged.error());
+  out.config = std::move(*merged);
+  if (!flags.config_file.empty()) out.reload = load;
   if (auto selected = select(flags, out); !selected) return selected;
   elect(flags, environment, out);
   const auto format = parse_format(flags.output);
@@ -439,7 +454,9 @@ std::variant<Options, Exit> complete_words(CLI::App& app, const Flags& flags,
   const std::string last = words.empty() ? "" : words.back();
   if (!words.empty()) words.pop_back();
   read_flags(app, words);
-  [[maybe_unused]] const Status merged = merge_config(flags, environment, options);
+  if (auto merged = merge_config(flags, environment, options.command)) {
+    options.config = std::move(*merged);
+  }
   options.config.log_level = LogLevel::kOff;
   options.kubeconfig = {.path = flags.kubeconfig, .context = flags.context};
   options.completion = complete_word(app, words, last, options.config.kinds);
@@ -448,6 +465,19 @@ std::variant<Options, Exit> complete_words(CLI::App& app, const Flags& flags,
   if (options.completion.kind != nullptr) return options;
   out << directive_line(options.completion);
   return Exit{kExitOk};
+}
+
+int check_config(const std::string& file, const config::Environment& environment, std::ostream& out,
+                 std::ostream& err) {
+  const auto config = config::load_config(file, environment);
+  const Status works = config ? registry::check_options(config->registries) : Status{};
+  if (!config || !works) {
+    err << "tidemark-sweeper: "
+        << (config ? file + ": " + works.error().message : config.error().message) << "\n";
+    return kExitUsage;
+  }
+  out << file << ": ok\n" << config::describe(*config);
+  return kExitOk;
 }
 
 int print_script(const std::string& shell, std::ostream& out, std::ostream& err) {
@@ -503,6 +533,8 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
     err << "a command is required\n" << app.help();
     return Exit{kExitUsage};
   }
+  if (commands.check->parsed())
+    return Exit{check_config(flags.checked_file, environment, out, err)};
   if (commands.completion->parsed()) return Exit{print_script(flags.shell, out, err)};
   Options options;
   if (commands.once->parsed()) options.command = Command::kOnce;

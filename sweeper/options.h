@@ -5,6 +5,7 @@
 // Source: design section 6; -A, -n, -l, --field-selector, --kubeconfig and -o as kubectl has them.
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -52,6 +53,8 @@ enum class ExitCode { kNone, kFailed, kMovedOrFailed };
 struct Options {
   Command command = Command::kRun;
   config::Config config;  // the file's values, overridden by flags
+  // The same of the file as it is when this is called; empty without a file.
+  std::function<Result<config::Config>()> reload;
   kube::KubeconfigRequest kubeconfig;
   Selection selection;
   std::string system_namespace;     // Tidemark's own: of the Lease, and of orders about the cluster

@@ -16,10 +16,12 @@
 #include "base/metrics.h"
 #include "base/shutdown.h"
 #include "cloud/logins.h"
+#include "config/watcher.h"
 #include "kube/api.h"
 #include "kube/config.h"
 #include "kube/events.h"
 #include "kube/lease.h"
+#include "kube/secrets.h"
 #include "net/server.h"
 #include "net/tls.h"
 #include "notify/notifier.h"
@@ -61,9 +63,24 @@ struct Parts {
   SystemClock clock;
   Metrics metrics;
   std::unique_ptr<kube::Api> api;
-  std::unique_ptr<registry::LoginSource> logins;
-  std::unique_ptr<registry::Resolver> resolver;
+  std::unique_ptr<registry::ReloadableResolver> resolver;
 };
+
+registry::ResolverOptions resolver_options(const config::Config& config) {
+  registry::ResolverOptions registries = config.registries;
+  registries.user_agent = kUserAgent;
+  return registries;
+}
+
+// Secrets that `registries:` names.
+registry::ReadSecret secret_reader(kube::Api& api) {
+  return [&api](std::string_view ns, std::string_view name, Deadline deadline,
+                const std::stop_token& stop) -> Result<registry::SecretData> {
+    auto secret = kube::get_secret(api, ns, name, deadline, stop);
+    if (!secret) return fail(secret.error());
+    return registry::SecretData{.type = std::move(secret->type), .data = std::move(secret->data)};
+  };
+}
 
 Status build(Parts& parts, Options& options, const Logger& log) {
   auto cluster = kube::discover_config(options.kubeconfig);
@@ -74,16 +91,40 @@ Status build(Parts& parts, Options& options, const Logger& log) {
   auto api = kube::make_api(std::move(*cluster), std::string(kUserAgent), parts.metrics, log);
   if (!api) return fail(api.error());
   parts.api = std::move(*api);
-  registry::ResolverOptions registries = options.config.registries;
-  if (registries.user_agent.empty()) registries.user_agent = kUserAgent;
+  const registry::ResolverOptions registries = resolver_options(options.config);
   auto logins = cloud::make_logins(registries, config::process_environment(), parts.clock, log);
   if (!logins) return fail(logins.error());
-  parts.logins = std::move(*logins);
-  auto resolver =
-      registry::make_resolver(registries, parts.clock, parts.metrics, log, parts.logins.get());
+  auto resolver = registry::make_resolver(
+      registries, parts.clock, parts.metrics, log, std::move(*logins),
+      options.config.read_secrets ? secret_reader(*parts.api) : registry::ReadSecret{});
   if (!resolver) return fail(resolver.error());
   parts.resolver = std::move(*resolver);
   return {};
+}
+
+// Follows the configuration file while the program sweeps: how registries are asked, and how much
+// is logged. A sweep goes by the rest from its beginning to the program's end.
+std::unique_ptr<config::ConfigWatcher> follow_config(Parts& parts, const Options& options,
+                                                     const Logger& log) {
+  if (!options.reload) return nullptr;
+  const auto apply = [&parts, log](const config::Config& config) -> Status {
+    const registry::ResolverOptions next = resolver_options(config);
+    auto logins = cloud::make_logins(next, config::process_environment(), parts.clock, log);
+    if (!logins) return fail(logins.error());
+    if (auto taken = parts.resolver->reload(next, std::move(*logins)); !taken) return taken;
+    log.set_level(config.log_level);
+    return {};
+  };
+  auto watcher = std::make_unique<config::ConfigWatcher>(
+      options.config,
+      config::ConfigWatcher::Program{
+          .load = options.reload,
+          .apply = apply,
+          .live = {"registries", "addresses", "credentials.dockerConfigFile", "logLevel"},
+          .others = {"webhook"}},
+      parts.metrics, log);
+  watcher->start();
+  return watcher;
 }
 
 // Others neither tell anything nor can read what the sinks' files hold.
@@ -249,12 +290,14 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
   return kExitOk;
 }
 
-int run_command(const SweepContext& context, const Options& options, Metrics& metrics,
+int run_command(Parts& parts, const SweepContext& context, const Options& options,
                 const std::stop_token& stop) {
   const Streams streams{std::cout, std::cerr, reader_of_stdout_is_gone};
   switch (options.command) {
-    case Command::kRun:
-      return serve_and_sweep(context, options, metrics, stop);
+    case Command::kRun: {
+      const auto watcher = follow_config(parts, options, context.log);
+      return serve_and_sweep(context, options, parts.metrics, stop);
+    }
     case Command::kOnce:
       return once(context, options, streams, stop);
     case Command::kStatus:
@@ -314,7 +357,7 @@ int run(int argc, char** argv) {
                              .log = log,
                              .events = &events,
                              .audience = notifier.get()};
-  const int code = run_command(context, options, parts.metrics, shutdown.token());
+  const int code = run_command(parts, context, options, shutdown.token());
   std::cout.flush();
   if (std::cout) return code;
   return refuse(

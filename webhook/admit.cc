@@ -48,7 +48,7 @@ std::string decision_of(const Review& review, WallTime now) {
 Admitter::Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces,
                    TemplateSchemas& schemas, kube::EventSink* events, const Clock& clock,
                    Metrics& metrics, Logger log)
-    : options_(std::move(options)),
+    : options_(std::make_shared<const AdmitOptions>(std::move(options))),
       lookups_(lookups),
       namespaces_(namespaces),
       schemas_(schemas),
@@ -73,24 +73,36 @@ Admitter::Admitter(AdmitOptions options, Lookups lookups, Namespaces& namespaces
           metrics.gauge("tidemark_admissions_in_flight", "Admissions being looked up now.").with()),
       log_(std::move(log)) {}
 
+void Admitter::use(AdmitOptions options) {
+  auto next = std::make_shared<const AdmitOptions>(std::move(options));
+  const std::lock_guard lock(mutex_);
+  options_.swap(next);  // the old ones are released outside the lock
+}
+
+std::shared_ptr<const AdmitOptions> Admitter::options() const {
+  const std::lock_guard lock(mutex_);
+  return options_;
+}
+
 Result<std::string> Admitter::admit(std::string_view body) {
   const SteadyTime begin = clock_.steady_now();
-  const Deadline deadline = Deadline::after(options_.deadline);
+  const auto options = this->options();
+  const Deadline deadline = Deadline::after(options->deadline);
 
-  const auto review = decode_review(body, options_.kinds);
+  const auto review = decode_review(body, options->kinds);
   if (!review) {
     malformed_.add();
     return fail(review.error());
   }
   Decision decision;
-  if (!pass_reason(*review, options_.sweeper_user)) {
-    const auto ns = namespaces_.get(review->ns, deadline.at_most(options_.deadline / 4));
-    const bool pruned = schemas_.prunes(*review->kind, deadline.at_most(options_.deadline / 4));
+  if (!pass_reason(*review, options->sweeper_user)) {
+    const auto ns = namespaces_.get(review->ns, deadline.at_most(options->deadline / 4));
+    const bool pruned = schemas_.prunes(*review->kind, deadline.at_most(options->deadline / 4));
     const WallTime now = clock_.wall_now();
-    const auto assessment = assess(*review, ns, options_.defaults, now, pruned);
+    const auto assessment = assess(*review, ns, options->defaults, now, pruned);
     if (!assessment) return fail(assessment.error());
-    const Answers answers = look_up(*review, *assessment, deadline);
-    decision = decide(*review, *assessment, answers, options_.policy, now);
+    const Answers answers = look_up(*review, *assessment, *options, deadline);
+    decision = decide(*review, *assessment, answers, options->policy, now);
   }
   if (!review->dry_run) {
     record(*review, decision, begin);
@@ -99,15 +111,16 @@ Result<std::string> Admitter::admit(std::string_view body) {
   return encode_response(review->uid, decision);
 }
 
-Answers Admitter::look_up(const Review& review, const Assessment& assessment, Deadline deadline) {
+Answers Admitter::look_up(const Review& review, const Assessment& assessment,
+                          const AdmitOptions& options, Deadline deadline) {
   const InFlight in_flight(in_flight_, in_flight_gauge_);
-  if (in_flight.position() > options_.max_in_flight) {
+  if (in_flight.position() > options.max_in_flight) {
     if (!review.dry_run) overloaded_.add();
     return refuse_slots(
         assessment, Error{.kind = ErrorKind::kTooMany, .message = "too many admissions under way"});
   }
   const bool update = review.operation == Operation::kUpdate;
-  const auto max_age = update ? std::min(options_.max_age, kEditMaxAge) : options_.max_age;
+  const auto max_age = update ? std::min(options.max_age, kEditMaxAge) : options.max_age;
   return resolve_slots(review, assessment, lookups_, max_age, deadline);
 }
 

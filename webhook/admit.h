@@ -10,6 +10,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -52,13 +54,19 @@ class Admitter {
            kube::EventSink* events, const Clock& clock, Metrics& metrics, Logger log);
 
   Result<std::string> admit(std::string_view body);
+  // Of admissions that begin from now on. Kinds and the sweeper's user stay: the API server was
+  // told of them at the start.
+  void use(AdmitOptions options);
 
  private:
-  Answers look_up(const Review& review, const Assessment& assessment, Deadline deadline);
+  std::shared_ptr<const AdmitOptions> options() const;
+  Answers look_up(const Review& review, const Assessment& assessment, const AdmitOptions& options,
+                  Deadline deadline);
   void record(const Review& review, const Decision& decision, SteadyTime begin);
   void tell(const Review& review, const Decision& decision);
 
-  const AdmitOptions options_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const AdmitOptions> options_;
   const Lookups lookups_;
   Namespaces& namespaces_;
   TemplateSchemas& schemas_;

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <utility>
 
+#include "registry/stack.h"
 #include "webhook/manifest.h"
 #include "workload/duration.h"
 
@@ -135,14 +136,20 @@ void add_flags(CLI::App& serve, Flags& flags) {
 
 std::variant<Options, Stop> to_options(const Flags& flags, const config::Environment& environment) {
   Options options;
-  if (!flags.config.empty()) {
-    auto config = config::load_config(flags.config, environment);
-    if (!config) return wrong(config.error().message);
-    options.config = *std::move(config);
-  }
-  if (const auto applied = apply(flags, options.config); !applied) {
-    return wrong(applied.error().message);
-  }
+  const auto load = [flags, environment]() -> Result<config::Config> {
+    config::Config config;
+    if (!flags.config.empty()) {
+      auto loaded = config::load_config(flags.config, environment);
+      if (!loaded) return loaded;
+      config = *std::move(loaded);
+    }
+    if (const auto applied = apply(flags, config); !applied) return fail(applied.error());
+    return config;
+  };
+  auto config = load();
+  if (!config) return wrong(config.error().message);
+  options.config = *std::move(config);
+  if (!flags.config.empty()) options.reload = load;
   auto certificate = read_certificate(flags);
   if (!certificate) return wrong(certificate.error().message);
   options.certificate = *std::move(certificate);
@@ -168,7 +175,10 @@ Stop print_manifest(const std::string& file, const config::Environment& environm
 Stop check_config(const std::string& file, const config::Environment& environment) {
   const auto config = config::load_config(file, environment);
   if (!config) return wrong(config.error().message);
-  return {.exit_code = 0, .text = file + ": ok\n"};
+  if (const auto works = registry::check_options(config->registries); !works) {
+    return wrong(file + ": " + works.error().message);
+  }
+  return {.exit_code = 0, .text = file + ": ok\n" + config::describe(*config)};
 }
 
 }  // namespace
@@ -183,7 +193,10 @@ std::variant<Options, Stop> parse_options(std::span<const char* const> arguments
   app.require_subcommand(1);
   CLI::App* serve = app.add_subcommand("serve", "Answer admission reviews");
   add_flags(*serve, flags);
-  CLI::App* check = app.add_subcommand("check-config", "Read a configuration file and say so");
+  CLI::App* check =
+      app.add_subcommand("check-config", "Read a configuration file and tell what it says");
+  const CLI::App* schema =
+      app.add_subcommand("schema", "Print the JSON Schema of the configuration file");
   CLI::App* manifest = app.add_subcommand("manifest", "Print the webhook configuration");
   manifest->add_option("--config", flags.config, "YAML configuration file: its kinds are added");
   check->add_option("file", checked_file, "YAML configuration file")->required();
@@ -197,6 +210,7 @@ std::variant<Options, Stop> parse_options(std::span<const char* const> arguments
     return code == 0 ? Stop{.exit_code = 0, .text = out.str()} : wrong(err.str());
   }
   if (manifest->parsed()) return print_manifest(flags.config, environment);
+  if (schema->parsed()) return Stop{.exit_code = 0, .text = config::config_schema()};
   if (check->parsed()) return check_config(checked_file, environment);
   return to_options(flags, environment);
 }

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,6 +33,8 @@ struct SelfSigned {
 
 struct Options {
   config::Config config;  // the file's, with the flags applied
+  // The same of the file as it is when this is called; empty without a file.
+  std::function<Result<config::Config>()> reload;
   std::variant<CertificateFiles, SelfSigned> certificate;
   std::filesystem::path kubeconfig;
   std::string sweeper_user;
@@ -40,7 +43,8 @@ struct Options {
   std::chrono::milliseconds drain{10'000};
 };
 
-// The program ends here: --help, --version, manifest, check-config (0), or something wrong (2).
+// The program ends here: --help, --version, manifest, schema, check-config (0), or something wrong
+// (2).
 struct Stop {
   int exit_code = 0;
   std::string text;  // to standard output where the code is 0, else to standard error

@@ -22,9 +22,11 @@
 #include "base/worker_pool.h"
 #include "certs/keeper.h"
 #include "cloud/logins.h"
+#include "config/watcher.h"
 #include "kube/api.h"
 #include "kube/config.h"
 #include "kube/events.h"
+#include "kube/secrets.h"
 #include "net/server.h"
 #include "net/tls.h"
 #include "registry/stack.h"
@@ -145,16 +147,34 @@ Result<CertificateSource> keep_certificate(const Options& options, net::ServerCe
   return source;
 }
 
-AdmitOptions admit_options(const Options& options) {
-  const config::WebhookConfig& webhook = options.config.webhook;
+// `config`: the one of the moment; what was told the API server stays as `options` has it.
+AdmitOptions admit_options(const Options& options, const config::Config& config) {
+  const config::WebhookConfig& webhook = config.webhook;
   return {.deadline = webhook.deadline,
           .policy = {.require = webhook.require,
                      .pin_on_rollback = webhook.pin_on_rollback,
                      .warn_on_latest = webhook.warn_on_latest},
-          .defaults = options.config.defaults,
+          .defaults = config.defaults,
           .kinds = options.config.kinds,
           .sweeper_user = options.sweeper_user,
           .max_age = options.config.registries.cache_ttl};
+}
+
+// Secrets that `registries:` names; without a cluster there are none.
+registry::ReadSecret secret_reader(kube::Api* api) {
+  if (api == nullptr) return {};
+  return [api](std::string_view ns, std::string_view name, Deadline deadline,
+               const std::stop_token& stop) -> Result<registry::SecretData> {
+    auto secret = kube::get_secret(*api, ns, name, deadline, stop);
+    if (!secret) return fail(secret.error());
+    return registry::SecretData{.type = std::move(secret->type), .data = std::move(secret->data)};
+  };
+}
+
+registry::ResolverOptions resolver_options(const config::Config& config) {
+  registry::ResolverOptions registries = config.registries;
+  registries.user_agent = kUserAgent;
+  return registries;
 }
 
 int serve(const Options& options) {
@@ -175,14 +195,15 @@ int serve(const Options& options) {
     api_waiter = await_api(*api, schemas, options.config.kinds, api_reached, log);
   }
 
-  registry::ResolverOptions registries = options.config.registries;
-  registries.user_agent = kUserAgent;
-  const auto logins = cloud::make_logins(registries, config::process_environment(), clock, log);
+  const registry::ResolverOptions registries = resolver_options(options.config);
+  auto logins = cloud::make_logins(registries, config::process_environment(), clock, log);
   if (!logins) {
     log.error("cannot use the registries' logins", {{"cause", logins.error().message}});
     return kWrongUsage;
   }
-  const auto resolver = registry::make_resolver(registries, clock, metrics, log, logins->get());
+  kube::Api* const secrets_api = options.config.read_secrets ? api : nullptr;
+  const auto resolver = registry::make_resolver(registries, clock, metrics, log, *std::move(logins),
+                                                secret_reader(secrets_api));
   if (!resolver) {
     log.error("cannot use the registries' configuration", {{"cause", resolver.error().message}});
     return kWrongUsage;
@@ -195,7 +216,7 @@ int serve(const Options& options) {
     return kCannotServe;
   }
 
-  PullSecrets secrets(options.config.read_secrets ? api : nullptr, clock);
+  PullSecrets secrets(secrets_api, clock);
   Namespaces namespaces(api, clock, metrics, log);
   WorkerPool pool(kLookupThreads, kMaxQueuedLookups);
   std::unique_ptr<kube::EventRecorder> events;
@@ -204,9 +225,33 @@ int serve(const Options& options) {
         *api, clock, kube::EventOptions{.controller = kEventController, .instance = host_name()},
         metrics, log);
   }
-  Admitter admitter(admit_options(options),
+  Admitter admitter(admit_options(options, options.config),
                     {.resolver = **resolver, .secrets = secrets, .pool = pool}, namespaces, schemas,
                     events.get(), clock, metrics, log);
+
+  std::unique_ptr<config::ConfigWatcher> watcher;
+  if (options.reload) {
+    const auto apply = [&](const config::Config& config) -> Status {
+      const registry::ResolverOptions next = resolver_options(config);
+      auto fresh = cloud::make_logins(next, config::process_environment(), clock, log);
+      if (!fresh) return fail(fresh.error());
+      if (auto taken = (*resolver)->reload(next, *std::move(fresh)); !taken) return taken;
+      admitter.use(admit_options(options, config));
+      log.set_level(config.log_level);
+      return {};
+    };
+    watcher = std::make_unique<config::ConfigWatcher>(
+        options.config,
+        config::ConfigWatcher::Program{
+            .load = options.reload,
+            .apply = apply,
+            .live = {"registries", "addresses", "credentials.dockerConfigFile", "logLevel",
+                     "defaults", "webhook.deadline", "webhook.require", "webhook.pinOnRollback",
+                     "webhook.warnOnLatest"},
+            .others = {"sweeper", "receivers", "notifications"}},
+        metrics, log);
+    watcher->start();
+  }
 
   const ReadyCheck ready = [&, stopping = shutdown.token()]() -> std::string {
     if (stopping.stop_requested()) return "shutting down";

@@ -178,6 +178,8 @@ void Logger::error(std::string_view message, Fields fields) const {
   write(LogLevel::kError, message, fields);
 }
 
+void Logger::set_level(LogLevel level) const { logger_->set_level(to_spdlog(level)); }
+
 void Logger::write(LogLevel level, std::string_view message, Fields fields) const {
   if (!logger_->should_log(to_spdlog(level))) return;
 

@@ -53,6 +53,8 @@ class Logger {
   static Logger to_stderr(LogLevel level);
   // Every line (without its newline) goes to `sink`, one call at a time: for tests.
   static Logger to_sink(LogLevel level, std::function<void(std::string_view)> sink);
+  // Of all copies, from now on; for a configuration that changes.
+  void set_level(LogLevel level) const;
   // Nothing is written anywhere.
   static Logger none();
 

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -17,7 +19,10 @@
 #include "base/file.h"
 #include "cloud/hosts.h"
 #include "config/yaml_section.h"
+#include "image/reference.h"
 #include "net/cidr.h"
+#include "net/client.h"
+#include "net/tls.h"
 
 namespace tidemark::config {
 namespace {
@@ -45,6 +50,17 @@ constexpr milliseconds kMaxCacheAge = 24h;
 constexpr milliseconds kMaxCooldown = 24h * 31;
 // Each request under way holds a connection: far above what registries allow one client.
 constexpr std::uint64_t kMaxConcurrency = 1000;
+// Each is compared with a reference's registry, in turn.
+constexpr std::size_t kMaxRegistries = 1000;
+constexpr std::size_t kMaxRewrites = 100;
+// Asked in turn, within one deadline.
+constexpr std::size_t kMaxMirrors = 10;
+// One request in 100 s, up to what leaves a millisecond between two.
+constexpr std::uint64_t kMinRateThousandths = 10;
+constexpr std::uint64_t kMaxRate = 1000;
+// Below a round trip nothing would ever answer; above a minute the sweeper waits for nobody.
+constexpr milliseconds kMinTimeout = 100ms;
+constexpr milliseconds kMaxTimeout = 60s;
 // Each has metrics of its own.
 constexpr std::size_t kMaxReceivers = 100;
 // About 1 KiB each.
@@ -112,16 +128,79 @@ std::string pem(const YamlValue& value, std::string text) {
   return text;
 }
 
+// Whether credentials are sent: `credentials` of a registry.
+Result<bool> parse_sending(std::string_view text) {
+  if (text == "all") return true;
+  if (text == "none") return false;
+  return fail(ErrorKind::kInvalid, "must be all or none");
+}
+
+// "http://user:password@host:port", or none. It is checked without being quoted.
+std::string proxy(const YamlValue& value) {
+  std::string text = value.secret();
+  if (text.empty()) value.fail("names no proxy (http://host:port, or none)");
+  if (text == "none") return text;
+  if (const auto parsed = net::ProxyOptions::for_all(text); !parsed) {
+    value.fail(parsed.error().message);
+  }
+  return text;
+}
+
+// "namespace/name" of a Secret (a DNS label, a DNS subdomain).
+std::string secret_name(const YamlValue& value) {
+  std::string text = value.text();
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const std::string_view name = std::string_view(text).substr(std::min(slash + 1, text.size()));
+  const bool is_name = !name.empty() && name.size() <= 253 && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  });
+  if (!is_name || !workload::is_dns_label(std::string_view(text).substr(0, slash))) {
+    value.fail("is no Secret (namespace/name)");
+  }
+  return text;
+}
+
+// "mirror.example.com:5000/prefix": what an image's name may begin with, as it is.
+std::string mirror(const YamlValue& value) {
+  std::string text = value.text();
+  const auto image = image::Reference::parse(text + "/x:1");
+  if (!image || image->str() != text + "/x:1") {
+    value.fail("is no mirror (mirror.example.com, mirror.example.com:5000/prefix)");
+  }
+  return text;
+}
+
+// A path of a repository's name, "" for none; a slash at its end does not matter.
+std::string repository_path(const YamlValue& value) {
+  std::string text = value.text();
+  if (text.ends_with('/')) text.pop_back();
+  const std::string probe = "a.test/" + text + (text.empty() ? "" : "/") + "x:1";
+  const auto image = image::Reference::parse(probe);
+  if (!image || image->str() != probe) value.fail("is no path of a repository's name (team/app)");
+  return text;
+}
+
+registry::PathRewrite rewrite(const YamlValue& value) {
+  registry::PathRewrite out;
+  read_section(value, {{"from", [&](const YamlValue& v) { out.from = repository_path(v); }},
+                       {"to", [&](const YamlValue& v) { out.to = repository_path(v); }}});
+  if (out.from == out.to) value.fail("rewrites nothing");
+  return out;
+}
+
 class Reader {
  public:
   Reader(const YamlFile& file, std::filesystem::path folder)
       : file_(file), folder_(std::move(folder)) {}
 
-  Config read(const YAML::Node& root) {
+  Config read(const YamlValue& root) {
     Config& c = config_;
     read_section(
-        YamlValue(root, "", file_),
-        {{"logLevel", [&](const YamlValue& v) { c.log_level = v.parsed(parse_log_level); }},
+        root,
+        {{"logLevel",
+          [&](const YamlValue& v) {
+            c.log_level = v.parsed(parse_log_level, {"debug", "info", "warn", "error", "off"});
+          }},
          {"opsListen", [&](const YamlValue& v) { c.ops_listen = listen_address(v); }},
          {"webhook", [&](const YamlValue& v) { read_webhook(v); }},
          {"sweeper", [&](const YamlValue& v) { read_sweeper(v); }},
@@ -134,8 +213,10 @@ class Reader {
          {"notifications",
           [&](const YamlValue& v) { c.notifications = read_notifications(v, folder_); }},
          {"registries", [&](const YamlValue& v) {
-            for (const YamlValue& element : v.list()) read_registry(element);
+            for (const YamlValue& element : v.list(kMaxRegistries)) read_registry(element);
           }}});
+    if (secret_ && !c.read_secrets)
+      secret_->fail("is not read where credentials.readSecrets is false");
     return std::move(config_);
   }
 
@@ -180,17 +261,26 @@ class Reader {
     workload::Settings& d = config_.defaults;
     read_section(
         value,
-        {{"sweep", [&](const YamlValue& v) { d.sweep = v.parsed(workload::parse_sweep_mode); }},
-         {"mode", [&](const YamlValue& v) { d.mode = v.parsed(workload::parse_stamp_mode); }},
+        {{"sweep",
+          [&](const YamlValue& v) {
+            d.sweep = v.parsed(workload::parse_sweep_mode, {"roll", "report", "off"});
+          }},
+         {"mode",
+          [&](const YamlValue& v) {
+            d.mode = v.parsed(workload::parse_stamp_mode, {"annotate", "pin"});
+          }},
          {"stamp", [&](const YamlValue& v) { d.stamp = stamp_switch(v); }},
          {"restartedAt", [&](const YamlValue& v) { d.restarted_at = v.flag(); }},
          {"peerLabels", [&](const YamlValue& v) { d.peer_labels = v.flag(); }},
          {"window", [&](const YamlValue& v) { d.windows = v.parsed(workload::Windows::parse); }},
          {"onFailure",
-          [&](const YamlValue& v) { d.on_failure = v.parsed(workload::parse_on_failure); }},
+          [&](const YamlValue& v) {
+            d.on_failure = v.parsed(workload::parse_on_failure, {"hold", "undo", "ignore"});
+          }},
          {"onCachedPolicy",
           [&](const YamlValue& v) {
-            d.on_cached_policy = v.parsed(workload::parse_on_cached_policy);
+            d.on_cached_policy =
+                v.parsed(workload::parse_on_cached_policy, {"report", "pin", "roll"});
           }},
          {"cooldown",
           [&](const YamlValue& v) {
@@ -202,9 +292,11 @@ class Reader {
 
   // YAML 1.1 writers turn on and off into true and false.
   static bool stamp_switch(const YamlValue& value) {
-    const std::string text = value.text();
-    return text == "true" || text == "false" ? text == "true"
-                                             : value.parsed(workload::parse_stamp_switch);
+    if (value.shape() == nullptr) {
+      const std::string text = value.text();
+      if (text == "true" || text == "false") return text == "true";
+    }
+    return value.parsed(workload::parse_stamp_switch, {"on", "off"});
   }
 
   void read_addresses(const YamlValue& value) {
@@ -275,27 +367,31 @@ class Reader {
 
   void read_source(const YamlValue& value) {
     ReceiverSource s;
-    bool has_format = false;
     read_section(value,
                  {{"name",
                    [&](const YamlValue& v) {
                      s.name = v.text();
                      if (!workload::is_dns_label(s.name)) v.fail("is no name (a-z, 0-9 and -)");
-                   }},
+                   },
+                   true},
                   {"format",
                    [&](const YamlValue& v) {
-                     s.format = v.parsed(push::parse_format);
-                     has_format = true;
-                   }},
+                     s.format =
+                         v.parsed(push::parse_format,
+                                  {"distribution", "dockerhub", "ghcr", "harbor", "quay", "nexus",
+                                   "artifactory", "gar", "acr", "ecr", "cloudevents", "generic"});
+                   },
+                   true},
                   {"registry", [&](const YamlValue& v) { s.names.registry = v.text(); }},
                   {"registryWins", [&](const YamlValue& v) { s.names.registry_wins = v.flag(); }},
-                  {"proof", [&](const YamlValue& v) { s.proof = v.parsed(push::parse_proof); }},
+                  {"proof",
+                   [&](const YamlValue& v) {
+                     s.proof = v.parsed(push::parse_proof, {"token", "hmac-sha256", "hmac-sha1"});
+                   }},
                   {"header", [&](const YamlValue& v) { s.header = v.text(); }},
                   {"secretFiles", [&](const YamlValue& v) {
                      for (const YamlValue& file : v.list()) s.secret_files.push_back(path(file));
                    }}});
-    if (s.name.empty()) value.fail("needs a name");
-    if (!has_format) value.fail("needs a format");
     if (s.secret_files.empty()) value.fail("needs secretFiles: anybody could post to it");
     auto& all = config_.receivers.sources;
     if (std::ranges::find(all, s.name, &ReceiverSource::name) != all.end()) {
@@ -317,6 +413,7 @@ class Reader {
     registry::RegistryOptions r;
     bool ca_file = false;
     bool ca_pem = false;
+    std::optional<YamlValue> secret;
     read_section(
         value,
         {{"host",
@@ -325,21 +422,25 @@ class Reader {
             if (!is_host_pattern(r.host)) {
               v.fail("is not a registry's host (docker.io, registry.local:5000, *.example.com)");
             }
-          }},
+          },
+          true},
          {"plainHTTP", [&](const YamlValue& v) { r.plain_http = v.flag(); }},
          {"insecureSkipVerify", [&](const YamlValue& v) { r.insecure_skip_verify = v.flag(); }},
          {"caFile",
           [&](const YamlValue& v) {
             ca_file = true;
-            auto text = read_file(folder_ / v.text(), kMaxCaBytes);
-            if (!text) v.fail(text.error().message);
-            r.ca_pem = pem(v, std::move(*text));
+            r.ca_pem = pem(v, v.file_content(folder_, kMaxCaBytes));
           }},
          {"caPEM",
           [&](const YamlValue& v) {
             ca_pem = true;
             r.ca_pem = pem(v, v.text());
           }},
+         {"certFile",
+          [&](const YamlValue& v) {
+            r.certificate_pem = pem(v, v.file_content(folder_, kMaxCaBytes));
+          }},
+         {"keyFile", [&](const YamlValue& v) { r.key_pem = v.file_content(folder_, kMaxCaBytes); }},
          {"endpoint",
           [&](const YamlValue& v) {
             r.endpoint = v.text();
@@ -349,8 +450,53 @@ class Reader {
           }},
          {"maxConcurrency",
           [&](const YamlValue& v) { r.max_concurrency = v.number(1, kMaxConcurrency); }},
-         {"login", [&](const YamlValue& v) { r.login = v.parsed(registry::parse_login); }}});
-    if (r.host.empty()) value.fail("needs a host");
+         {"requestsPerSecond",
+          [&](const YamlValue& v) {
+            const double rate = v.decimal(kMinRateThousandths, kMaxRate);
+            r.spacing = std::chrono::microseconds(std::llround(1e6 / rate));
+          }},
+         {"timeout", [&](const YamlValue& v) { r.timeout = v.duration(kMinTimeout, kMaxTimeout); }},
+         {"connectTimeout",
+          [&](const YamlValue& v) { r.connect_timeout = v.duration(kMinTimeout, kMaxTimeout); }},
+         {"proxy", [&](const YamlValue& v) { r.proxy = proxy(v); }},
+         {"credentials",
+          [&](const YamlValue& v) {
+            r.send_credentials = v.parsed(parse_sending, {"all", "none"});
+          }},
+         {"secret",
+          [&](const YamlValue& v) {
+            r.secret = secret_name(v);
+            secret.emplace(v);
+          }},
+         {"dockerConfigFile", [&](const YamlValue& v) { r.docker_config_file = path(v).string(); }},
+         {"login",
+          [&](const YamlValue& v) {
+            r.login =
+                v.parsed(registry::parse_login, {"none", "ecr", "ecr-public", "google", "azure"});
+          }},
+         {"rewrite",
+          [&](const YamlValue& v) {
+            for (const YamlValue& element : v.list(kMaxRewrites)) {
+              r.rewrite.push_back(rewrite(element));
+            }
+          }},
+         {"mirrors",
+          [&](const YamlValue& v) {
+            for (const YamlValue& element : v.list(kMaxMirrors)) {
+              r.mirrors.push_back(mirror(element));
+            }
+          }},
+         {"mirrorPolicy", [&](const YamlValue& v) {
+            r.mirror_policy = v.parsed(registry::parse_mirror_policy, {"mirror", "origin"});
+          }}});
+    check_registry(value, r);
+    if (ca_file && ca_pem) value.fail("has both caFile and caPEM");
+    if (secret) secret_.emplace(*secret);
+    config_.registries.registries.push_back(std::move(r));
+  }
+
+  // What belongs together, or does not.
+  void check_registry(const YamlValue& value, const registry::RegistryOptions& r) const {
     if (const auto fits = cloud::check_pattern(r.login, r.host); !fits) {
       value.fail("login " + fits.error().message);
     }
@@ -360,19 +506,33 @@ class Reader {
           "login goes to the cloud's own host over verified TLS alone: no endpoint, "
           "plainHTTP or insecureSkipVerify beside it");
     }
-    if (ca_file && ca_pem) value.fail("has both caFile and caPEM");
-    if (r.plain_http && (r.insecure_skip_verify || !r.ca_pem.empty())) {
-      value.fail("plainHTTP leaves nothing for caFile, caPEM or insecureSkipVerify to say");
+    if (!r.send_credentials &&
+        (r.login != registry::Login::kNone || !r.secret.empty() || !r.docker_config_file.empty())) {
+      value.fail("credentials: none leaves nothing for login, secret or dockerConfigFile to give");
     }
-    auto& all = config_.registries.registries;
+    if (r.certificate_pem.empty() != r.key_pem.empty()) {
+      value.fail("needs both certFile and keyFile, or neither");
+    }
+    if (r.plain_http &&
+        (r.insecure_skip_verify || !r.ca_pem.empty() || !r.certificate_pem.empty())) {
+      value.fail(
+          "plainHTTP leaves nothing for caFile, caPEM, certFile or insecureSkipVerify to say");
+    }
+    if (!r.certificate_pem.empty()) {
+      const auto context = net::make_client_context(
+          {.client_pair =
+               net::KeyPair{.certificate_pem = r.certificate_pem, .key_pem = r.key_pem}});
+      if (!context) value.fail(context.error().message);
+    }
+    const auto& all = config_.registries.registries;
     if (std::ranges::find(all, r.host, &registry::RegistryOptions::host) != all.end()) {
       value.fail("the host " + r.host + " has an entry already");
     }
-    all.push_back(std::move(r));
   }
 
   const YamlFile& file_;
-  std::filesystem::path folder_;  // of the configuration: relative paths begin there
+  std::filesystem::path folder_;     // of the configuration: relative paths begin there
+  std::optional<YamlValue> secret_;  // the last that an entry of `registries` names
   Config config_;
 };
 
@@ -380,7 +540,11 @@ class Reader {
 
 Result<Config> parse_config(std::string_view yaml, std::string_view file_name,
                             const Environment& environment) {
-  const YamlFile file{.name = std::string(file_name), .environment = environment};
+  Config read;
+  const YamlFile file{.name = std::string(file_name),
+                      .environment = environment,
+                      .settings = &read.settings,
+                      .files = &read.files};
   if (yaml.size() > kMaxConfigBytes) {
     return fail(ErrorKind::kTooLarge,
                 file.name + ": has more than " + std::to_string(kMaxConfigBytes) + " bytes");
@@ -389,7 +553,11 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file_name,
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
     if (documents.empty()) return Config{};
     if (documents.size() > 1) file.fail_at(documents[1].Mark(), "a second document begins here");
-    return Reader(file, std::filesystem::path(file.name).parent_path()).read(documents[0]);
+    Config config = Reader(file, std::filesystem::path(file.name).parent_path())
+                        .read(YamlValue(documents[0], "", file));
+    config.settings = std::move(read.settings);
+    config.files = std::move(read.files);
+    return config;
   } catch (const ConfigProblem& problem) {
     return fail(ErrorKind::kInvalid, problem.message);
   } catch (const YAML::Exception& error) {
@@ -401,12 +569,30 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file_name,
 Result<Config> load_config(const std::filesystem::path& file, const Environment& environment) {
   const auto text = read_file(file, kMaxConfigBytes);
   if (!text) return fail(text.error());
-  return parse_config(*text, file.string(), environment);
+  auto config = parse_config(*text, file.string(), environment);
+  if (config) config->files.insert_or_assign(file, *text);
+  return config;
+}
+
+YamlShape config_shape() {
+  const Environment nothing = [](const std::string&) { return std::nullopt; };
+  const YamlFile file{.name = "", .environment = nothing};
+  YamlShape shape;
+  (void)Reader(file, {}).read(YamlValue(YAML::Node(), "", file, &shape));
+  return shape;
+}
+
+std::string describe(const Config& config) {
+  std::string out;
+  for (const Setting& setting : config.settings) {
+    out.append(setting.key).append(": ").append(setting.shown).append("\n");
+  }
+  return out;
 }
 
 Environment process_environment() {
   return [](const std::string& name) -> std::optional<std::string> {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): read before there are threads (config.h)
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes it (config.h)
     const char* const value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };

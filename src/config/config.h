@@ -11,6 +11,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,6 +52,13 @@ struct SweeperConfig {
   bool serve_status = true;  // answer `status` from memory; the leader then watches pods too
 };
 
+// One value of the file, for people and for a reload.
+struct Setting {
+  std::string key;      // "registries[0].host"
+  std::string shown;    // what may be shown of it: no variable's content, no secret
+  std::string written;  // as it stands in the file
+};
+
 struct Config {
   LogLevel log_level = LogLevel::kInfo;
   std::string ops_listen = ":8080";
@@ -61,7 +69,11 @@ struct Config {
   registry::ResolverOptions registries;
   ReceiversConfig receivers;
   NotificationsConfig notifications;
-  workload::KindTable kinds;  // the built-in ones and the configured
+  workload::KindTable kinds;      // the built-in ones and the configured
+  std::vector<Setting> settings;  // all that the file says, in its order
+  // What was read: the file itself and those whose content is part of the configuration (caFile,
+  // certFile, keyFile of registries).
+  std::map<std::filesystem::path, std::string> files;
 };
 
 // How a ${NAME} is looked up; the programs pass getenv.
@@ -70,7 +82,12 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 Result<Config> parse_config(std::string_view yaml, std::string_view file_name,
                             const Environment& environment);
 Result<Config> load_config(const std::filesystem::path& file, const Environment& environment);
-// std::getenv, read once per call: for programs before they start threads.
+// std::getenv: nothing here ever changes the environment, so that any thread may ask.
 Environment process_environment();
+
+// The JSON Schema (2020-12) of the file, made by the readers themselves: deploy/config.schema.json.
+std::string config_schema();
+// What `check-config` prints of a configuration that is fine: a line for each value, no secrets.
+std::string describe(const Config& config);
 
 }  // namespace tidemark::config

@@ -26,13 +26,13 @@ class SinkReader {
   NotificationSink read(const YamlValue& value) {
     read_section(
         value,
-        {{"name", [&](const YamlValue& v) { read_name(v); }},
+        {{"name", [&](const YamlValue& v) { read_name(v); }, true},
          {"format",
           [&](const YamlValue& v) {
-            sink_.format = v.parsed(notify::parse_format);
-            has_format_ = true;
-          }},
-         {"url", [&](const YamlValue& v) { sink_.url = v.parsed(net::Url::parse); }},
+            sink_.format = v.parsed(notify::parse_format, {"webhook", "slack", "cloudevents"});
+          },
+          true},
+         {"url", [&](const YamlValue& v) { read_url(v); }},
          {"urlFile", [&](const YamlValue& v) { sink_.url_file = path(v); }},
          {"authorizationFile",
           [&](const YamlValue& v) { add_header(v, "Authorization", path(v)); }},
@@ -55,9 +55,17 @@ class SinkReader {
     if (!workload::is_dns_label(sink_.name)) value.fail("is no name (a-z, 0-9 and -)");
   }
 
+  // Most of them are secrets.
+  void read_url(const YamlValue& value) {
+    auto url = net::Url::parse(value.secret());
+    if (!url) value.fail(url.error().message);
+    sink_.url = std::move(*url);
+  }
+
   void read_events(const YamlValue& value) {
     for (const YamlValue& element : value.list()) {
-      sink_.events.insert(element.parsed(notify::parse_reason));
+      sink_.events.insert(
+          element.parsed(notify::parse_reason, {notify::kReasons.begin(), notify::kReasons.end()}));
     }
     if (sink_.events.empty()) value.fail("names none");
   }
@@ -83,8 +91,6 @@ class SinkReader {
 
   // What belongs together, and what follows from the format.
   void complete(const YamlValue& value) {
-    if (sink_.name.empty()) value.fail("needs a name");
-    if (!has_format_) value.fail("needs a format (webhook, slack, cloudevents)");
     if (sink_.url.has_value() == sink_.url_file.has_value()) {
       value.fail("needs either url or urlFile");
     }
@@ -109,7 +115,6 @@ class SinkReader {
 
   std::filesystem::path folder_;
   NotificationSink sink_;
-  bool has_format_ = false;
   std::optional<std::chrono::milliseconds> interval_;
 };
 

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/test_certificates.h"
+
 namespace tidemark::config {
 namespace {
 
@@ -378,6 +380,156 @@ registries:
   EXPECT_EQ(options.registries[2].ca_pem, kPem);
 }
 
+TEST(Config, NamesWhatIsWrongWithARegistry) {
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"registries: [null]", "config.yaml:1: registries[0]: needs a host"},
+      {"registries:\n- host: a\n  requestsPerSecond: 0.001\n",
+       "config.yaml:3: registries[0].requestsPerSecond: \"0.001\" is not a number from 0.01 to "
+       "1000"},
+      {"registries: [{host: a, requestsPerSecond: 1001}]", "is not a number from 0.01 to 1000"},
+      {"registries: [{host: a, requestsPerSecond: 1/s}]", "is not a number from 0.01 to 1000"},
+      {"registries: [{host: a, timeout: 99ms}]",
+       "config.yaml:1: registries[0].timeout: must be from 100ms to 60s"},
+      {"registries: [{host: a, connectTimeout: 61s}]",
+       "config.yaml:1: registries[0].connectTimeout: must be from 100ms to 60s"},
+      {"registries: [{host: a, proxy: 'socks5://hunter2@p'}]",
+       "config.yaml:1: registries[0].proxy: proxy: not a proxy address (http://host:port)"},
+      {"registries: [{host: a, proxy: ''}]", "registries[0].proxy: names no proxy"},
+      {"registries: [{host: a, credentials: some}]",
+       "config.yaml:1: registries[0].credentials: must be all or none"},
+      {"registries: [{host: a, credentials: none, secret: x/y}]",
+       "config.yaml:1: registries[0]: credentials: none leaves nothing for login, secret"},
+      {"registries: [{host: a, secret: y}]",
+       "config.yaml:1: registries[0].secret: is no Secret (namespace/name)"},
+      {"registries: [{host: a, secret: x/y/z}]", "registries[0].secret: is no Secret"},
+      {"registries: [{host: a, secret: X/y}]", "registries[0].secret: is no Secret"},
+      {"registries:\n- host: a\n  secret: x/y\ncredentials: {readSecrets: false}\n",
+       "config.yaml:3: registries[0].secret: is not read where credentials.readSecrets is false"},
+      {"registries: [{host: a, certFile: /nowhere}]",
+       "config.yaml:1: registries[0].certFile: /nowhere: No such file"},
+      {"registries: [{host: a, mirrors: [mirror]}]",
+       "config.yaml:1: registries[0].mirrors[0]: is no mirror"},
+      {"registries: [{host: a, mirrors: ['https://m.test']}]", "mirrors[0]: is no mirror"},
+      {"registries: [{host: a, mirrors: [m.test, m.test/x:1]}]", "mirrors[1]: is no mirror"},
+      {"registries: [{host: a, mirrors: [a.b,b.b,c.b,d.b,e.b,f.b,g.b,h.b,i.b,j.b,k.b]}]",
+       "config.yaml:1: registries[0].mirrors: has more than 10 elements"},
+      {"registries: [{host: a, mirrorPolicy: both}]",
+       "config.yaml:1: registries[0].mirrorPolicy: must be mirror or origin"},
+      {"registries: [{host: a, rewrite: [{from: Team, to: x}]}]",
+       "config.yaml:1: registries[0].rewrite[0].from: is no path of a repository's name"},
+      {"registries: [{host: a, rewrite: [{from: x, to: x}]}]",
+       "config.yaml:1: registries[0].rewrite[0]: rewrites nothing"},
+  };
+  for (const auto& [yaml, message] : bad) {
+    const std::string told = problem(yaml);
+    EXPECT_NE(told.find(message), std::string::npos) << yaml << "\n" << told;
+    EXPECT_EQ(told.find("hunter2"), std::string::npos);
+  }
+}
+
+// A folder with a client's certificate, its key, and one that does not belong to it.
+class RegistriesFilesTest : public ::testing::Test {
+ protected:
+  RegistriesFilesTest() {
+    std::filesystem::create_directory(folder_);
+    const net::KeyPair pair = ca_.issue({.for_client = true});
+    std::ofstream(folder_ / "tls.crt") << pair.certificate_pem;
+    std::ofstream(folder_ / "tls.key") << pair.key_pem;
+    std::ofstream(folder_ / "other.key") << ca_.issue().key_pem;
+    key_ = pair.key_pem;
+  }
+  ~RegistriesFilesTest() override { std::filesystem::remove_all(folder_); }
+  RegistriesFilesTest(const RegistriesFilesTest&) = delete;
+  RegistriesFilesTest& operator=(const RegistriesFilesTest&) = delete;
+
+  Result<Config> read(const std::string& yaml) const {
+    return parse_config(yaml, (folder_ / "config.yaml").string(), environment({{"PW", "hunter2"}}));
+  }
+
+  testing::TestCa ca_;
+  std::string key_;
+  const std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("tidemark-config-" + std::to_string(::getpid()));
+};
+
+TEST_F(RegistriesFilesTest, EveryKeyOfARegistryIsRead) {
+  const auto config = read(R"(
+registries:
+  - host: r.test
+    certFile: tls.crt
+    keyFile: tls.key
+    requestsPerSecond: 2.5
+    timeout: 7s
+    connectTimeout: 500ms
+    proxy: http://user:${PW}@proxy.test:3128
+    secret: sys/r.test
+    dockerConfigFile: own.json
+    rewrite:
+      - {from: team/, to: remote/team}
+      - {to: hub}
+    mirrors: [m.test/hub, "m2.test:5000"]
+    mirrorPolicy: origin
+  - {host: s.test, credentials: none, proxy: none}
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  const registry::RegistryOptions& r = config->registries.registries[0];
+  EXPECT_EQ(r.key_pem, key_);
+  EXPECT_NE(r.certificate_pem, "");
+  EXPECT_EQ(r.spacing, milliseconds{400});
+  EXPECT_EQ(r.timeout, milliseconds{7000});
+  EXPECT_EQ(r.connect_timeout, milliseconds{500});
+  EXPECT_EQ(r.proxy, "http://user:hunter2@proxy.test:3128");
+  EXPECT_EQ(r.secret, "sys/r.test");
+  EXPECT_EQ(r.docker_config_file, (folder_ / "own.json").string());
+  EXPECT_EQ(r.rewrite, (std::vector<registry::PathRewrite>{{.from = "team", .to = "remote/team"},
+                                                           {.from = "", .to = "hub"}}));
+  EXPECT_EQ(r.mirrors, (std::vector<std::string>{"m.test/hub", "m2.test:5000"}));
+  EXPECT_EQ(r.mirror_policy, registry::MirrorPolicy::kOrigin);
+  EXPECT_TRUE(r.send_credentials);
+  const registry::RegistryOptions& s = config->registries.registries[1];
+  EXPECT_FALSE(s.send_credentials);
+  EXPECT_EQ(s.proxy, "none");
+  EXPECT_EQ(s.spacing.count(), 0);
+  EXPECT_EQ(s.timeout, milliseconds{5000});
+  EXPECT_EQ(s.mirror_policy, registry::MirrorPolicy::kMirror);
+
+  const std::string told = describe(*config);
+  EXPECT_NE(told.find("registries[0].requestsPerSecond: 2.5\n"), std::string::npos) << told;
+  EXPECT_NE(told.find("registries[0].proxy: ***\n"), std::string::npos);
+  EXPECT_NE(told.find("registries[0].keyFile: tls.key\n"), std::string::npos);
+  EXPECT_EQ(told.find("hunter2"), std::string::npos);
+  EXPECT_EQ(told.find("PRIVATE"), std::string::npos);
+}
+
+TEST_F(RegistriesFilesTest, ACertificateThatCannotBeShownIsRefusedWithoutItsKey) {
+  const auto message = [&](const std::string& entry) {
+    const auto config = read("registries:\n- host: a.test\n" + entry);
+    return config ? std::string() : config.error().message;
+  };
+  EXPECT_NE(message("  certFile: tls.crt\n").find("needs both certFile and keyFile"),
+            std::string::npos);
+  const std::string wrong = message("  certFile: tls.crt\n  keyFile: other.key\n");
+  EXPECT_NE(wrong.find("config.yaml:2: registries[0]: client pair"), std::string::npos) << wrong;
+  EXPECT_NE(message("  certFile: tls.crt\n  keyFile: tls.key\n  plainHTTP: true\n")
+                .find("plainHTTP leaves nothing"),
+            std::string::npos);
+  EXPECT_NE(message("  certFile: tls.key\n  keyFile: tls.key\n").find("holds no PEM certificate"),
+            std::string::npos);
+}
+
+TEST(Config, WhatItSaysIsShownWithoutSecrets) {
+  const Config config = parsed(
+      "logLevel: info\nnotifications:\n  clusterName: ${NAME}\n  sinks:\n"
+      "    - {name: chat, format: slack, url: 'https://hooks.test/T0/hunter2'}\n"
+      "cache: {ttl: 1m30s}\nsweeper: {namespaces: [a, b]}\n",
+      environment({{"NAME", "s3cret"}}));
+  EXPECT_EQ(describe(config),
+            "logLevel: info\nnotifications.clusterName: ${NAME}\n"
+            "notifications.sinks[0].name: chat\nnotifications.sinks[0].format: slack\n"
+            "notifications.sinks[0].url: ***\ncache.ttl: 1m30s\nsweeper.namespaces[0]: a\n"
+            "sweeper.namespaces[1]: b\n");
+}
+
 TEST(Config, StampTakesWhatYaml11WritersMakeOfIt) {
   EXPECT_FALSE(parsed("defaults: {stamp: false}").defaults.stamp);
   EXPECT_TRUE(parsed("defaults: {stamp: true}").defaults.stamp);
@@ -394,7 +546,9 @@ TEST(Config, NamesFileLineAndKey) {
        "pinOnRollback, warnOnLatest)"},
       {"registries:\n  - host: a\n  - hst: b\n",
        "config.yaml:3: unknown key \"hst\" in registries[1] (known: host, plainHTTP, "
-       "insecureSkipVerify, caFile, caPEM, endpoint, maxConcurrency, login)"},
+       "insecureSkipVerify, caFile, caPEM, certFile, keyFile, endpoint, maxConcurrency, "
+       "requestsPerSecond, timeout, connectTimeout, proxy, credentials, secret, dockerConfigFile, "
+       "login, rewrite, mirrors, mirrorPolicy)"},
       {"logLevel: info\n\nlogLevel: warn\n", "config.yaml:3: key \"logLevel\" is given twice"},
       {"cache:\n  ttl: 1s\n  ttl:\n", "config.yaml:3: key \"ttl\" in cache is given twice"},
       {"<<: {}\n",
@@ -470,7 +624,7 @@ TEST(Config, NamesFileLineAndKey) {
       {"registries: [{host: a, caPEM: nothing}]",
        "config.yaml:1: registries[0].caPEM: holds no PEM certificate"},
       {"registries: [{host: a, plainHTTP: true, insecureSkipVerify: true}]",
-       "config.yaml:1: registries[0]: plainHTTP leaves nothing for caFile, caPEM or "
+       "config.yaml:1: registries[0]: plainHTTP leaves nothing for caFile, caPEM, certFile or "
        "insecureSkipVerify to say"},
       {"logLevel: info\n---\nlogLevel: warn\n", "config.yaml:3: a second document begins here"},
       {"logLevel: ${LEVEL}", "config.yaml:1: logLevel: the environment variable LEVEL is not set"},

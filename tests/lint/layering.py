@@ -26,7 +26,8 @@ THIRD_PARTY = {
     r"httplib\.h": {"net"},
     r"openssl/": {"net", "certs", "registry", "push", "cloud"},  # registry: SHA-2 only; push, cloud: SHA and HMAC
     r"simdjson\.h": {"workload", "registry", "kube", "webhook", "sweeper"},
-    r"nlohmann/": {"push", "workload", "notify", "registry", "cloud", "kube", "certs", "webhook", "sweeper", "base"},
+    r"nlohmann/": {"push", "workload", "notify", "registry", "cloud", "kube", "certs", "webhook", "sweeper", "base",
+                   "config"},
     r"yaml-cpp/": {"kube", "config", "sweeper"},
     r"spdlog/": {"base"},
     r"fmt/": {"base"},

@@ -1,6 +1,7 @@
 #include "sweeper/options.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -203,6 +204,24 @@ TEST(Options, CompletionPrintsAScript) {
   const Parsed parsed = parse({"completion", "bash"});
   EXPECT_EQ(parsed.code(), kExitOk);
   EXPECT_NE(parsed.out.find("complete -F"), std::string::npos);
+}
+
+TEST(Options, ChecksAConfigurationAndReadsItAnewWithTheFlags) {
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / ("sweeper-check-" + std::to_string(::getpid()));
+  std::ofstream(file) << "sweeper: {interval: 5s}\n";
+  const Parsed good = parse({"check-config", file.c_str()});
+  EXPECT_EQ(good.code(), kExitOk);
+  EXPECT_EQ(good.out, file.string() + ": ok\nsweeper.interval: 5s\n");
+  const Parsed run = parse({"run", "--config", file.c_str(), "--interval", "7s"});
+  ASSERT_TRUE(run.options().reload);
+  EXPECT_EQ(run.options().reload()->sweeper.interval, std::chrono::seconds{7});
+  std::ofstream(file) << "sweeper: {intervall: 5s}\n";
+  EXPECT_FALSE(run.options().reload());
+  const Parsed bad = parse({"check-config", file.c_str()});
+  EXPECT_EQ(bad.code(), kExitUsage);
+  EXPECT_NE(bad.err.find(":1: unknown key \"intervall\" in sweeper"), std::string::npos) << bad.err;
+  std::filesystem::remove(file);
 }
 
 TEST(Options, AnOrderAboutTheWholeClusterGoesToTheSystemNamespace) {

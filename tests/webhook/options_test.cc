@@ -104,6 +104,19 @@ TEST(Options, NamesTheWrongFlagOrKey) {
   }
 }
 
+TEST(Options, AReloadHasTheFlagsToo) {
+  const ConfigFile file("logLevel: debug\nwebhook: {deadline: 1s}\n");
+  const auto parsed = parse(
+      {"serve", "--config", file.c_str(), "--tls-cert", "c", "--tls-key", "k", "--deadline", "3s"});
+  ASSERT_TRUE(std::holds_alternative<Options>(parsed));
+  const auto again = std::get<Options>(parsed).reload();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->webhook.deadline, std::chrono::seconds{3});
+  EXPECT_EQ(again->log_level, LogLevel::kDebug);
+  const auto without = parse({"serve", "--tls-cert", "c", "--tls-key", "k"});
+  EXPECT_FALSE(std::get<Options>(without).reload) << "there is no file to follow";
+}
+
 TEST(Options, AnswersQuestionsWithExitCodeZero) {
   const ConfigFile good(
       "logLevel: debug\nkinds:\n  argoproj.io/v1alpha1/Rollout: {template: /spec/template}\n");
@@ -119,7 +132,8 @@ TEST(Options, AnswersQuestionsWithExitCodeZero) {
        "      - apiGroups: [\"argoproj.io\"]\n        apiVersions: [v1alpha1]\n"
        "        resources: [rollouts]\n"},
       {{"manifest", "--config", good.c_str()}, "'argoproj.io/Rollout'"},
-      {{"check-config", good.c_str()}, ": ok"},
+      {{"check-config", good.c_str()}, ": ok\nlogLevel: debug\n"},
+      {{"schema"}, "\"registries\""},
   };
   for (const auto& question : cases) {
     const auto parsed = parse(question.arguments);
