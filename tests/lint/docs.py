@@ -1,8 +1,12 @@
 """What the documents say: every path that one names exists, and the configuration that one shows is taken."""
 
+import json
 import re
 import subprocess
 import tempfile
+
+import jsonschema
+import yaml
 
 CODE = re.compile(r"`([^`\n]+)`|\]\(([^)#\s]+)(?:#[^)]*)?\)")
 # A path of ours: begins with a name of the tree's top, or with ./ or ../
@@ -60,15 +64,52 @@ def metrics(root, files):
             + [f"deploy/README.md: no program makes {name}" for name in sorted(told - made)])
 
 
-def configuration(root, _files):
-    """The configuration that deploy/README.md shows is one that the programs take."""
+# Files that examples name; the check has none of them.
+NAMED_FILES = re.compile(r"\n *(?:caFile|certFile|keyFile):.*")
+CHECK = "build/webhook/tidemark-webhook"
+
+
+def examples(root):
+    """(where, text) of every piece of configuration that is shown."""
     shown = re.search(r"```yaml\n(logLevel:.*?)```", (root / "deploy/README.md").read_text(), re.DOTALL)
-    if not shown:
-        return ["deploy/README.md: shows no configuration"]
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        # But for the one file that it names.
-        file.write(re.sub(r"\n *caFile:.*", "", shown.group(1)))
-        file.flush()
-        run = subprocess.run([root / "build/webhook/tidemark-webhook", "check-config", file.name],
-                             capture_output=True, text=True)
-    return [] if run.returncode == 0 else [f"deploy/README.md: {run.stdout}{run.stderr}"]
+    yield "deploy/README.md", shown.group(1) if shown else ""
+    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", (root / "deploy/registries.md").read_text(), re.DOTALL), 1):
+        yield f"deploy/registries.md, block {number}", block
+    for file in sorted(root.glob("deploy/**/config.yaml")):
+        yield str(file.relative_to(root)), yaml.safe_load(file.read_text())["data"]["config.yaml"]
+
+
+# What the schema must not take; what it takes and the programs do not is a matter between keys.
+BAD = ("registrys: []", "registries: [{}]", "registries: [{host: a, timeout: 5 s}]", "registries: [{host: a, maxConcurrency: 0}]",
+       "logLevel: loud", "cache: {ttl: 5}", "sweeper: {adopt: maybe}", "kinds: {a/v1/B: {templat: /x}}", "[]")
+
+
+def configuration(root, _files):
+    """Every configuration that is shown is one that the programs take, and the schema too."""
+    schema = jsonschema.Draft202012Validator(json.loads((root / "deploy/config.schema.json").read_text()))
+    findings = []
+    for where, text in examples(root):
+        if not text:
+            findings.append(f"{where}: shows no configuration")
+            continue
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(NAMED_FILES.sub("", "\n" + text))
+            file.flush()
+            run = subprocess.run([root / CHECK, "check-config", file.name], capture_output=True, text=True)
+        if run.returncode != 0:
+            findings.append(f"{where}: {run.stdout}{run.stderr}")
+        findings += [f"{where}: {error.json_path}: {error.message}" for error in schema.iter_errors(yaml.safe_load(text))]
+    findings += [f"deploy/config.schema.json takes {bad}" for bad in BAD if schema.is_valid(yaml.safe_load(bad))]
+    return findings
+
+
+def tested(root, files):
+    """The tests that deploy/registries.md names are there."""
+    code = "".join(file.read_text() for file in files
+                   if str(file.relative_to(root)).startswith("tests/") and file.suffix in (".cc", ".py"))
+    table = (root / "deploy/registries.md").read_text()
+    named = re.findall(r"`(\w+)\.([A-Z]\w+)`", table)
+    findings = [f"deploy/registries.md: there is no test {suite}.{name}" for suite, name in named
+                if not re.search(rf"TEST(?:_F)?\({suite}, {name}\)", code)]
+    return findings + [f"deploy/registries.md: there is no test {name}" for name in re.findall(r"`(test_\w+)`", table)
+                       if f"def {name}(" not in code]
