@@ -1,9 +1,13 @@
 """Pull secrets as the kubelet would use them, with a real registry that has accounts."""
 
 import json
+import os
 
 import pytest
-from harness import manifests
+import yaml
+from harness import manifests, metrics
+from harness.processes import Process, free_port, wait_for
+from harness.programs import NAMESPACE
 from test_admission import STAMP
 
 WRONG = "not the password"
@@ -101,3 +105,67 @@ def test_a_rotated_password_is_known_at_the_next_admission(kubectl, ns, rotating
     secret(kubectl, ns, "pull", rotating)
     kubectl.apply(manifests.deployment("two", ns, spec_of(rotating, f"{ns}/two:1", "pull")))
     assert kubectl.stamps("deployment", "two", ns)[STAMP].endswith(f"@{second}"), kubectl.warnings
+
+
+@pytest.fixture
+def own_secret(kubectl, private_registry):
+    """Tidemark's own credentials, beside it; keep(password) changes them."""
+
+    def keep(password=None):
+        username, right = private_registry.account
+        kubectl.apply({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+                       "metadata": {"name": "private-registry", "namespace": NAMESPACE},
+                       "stringData": {"username": username, "password": password or right}})
+        return f"{NAMESPACE}/private-registry"
+
+    yield keep
+    kubectl("delete", "secret", "private-registry", "-n", NAMESPACE)
+
+
+def with_secret(registries, registry, name):
+    return [entry | ({"secret": name} if entry["host"] == registry.address else {}) for entry in registries]
+
+
+def test_a_secret_of_the_registrys_entry(kubectl, ns, private_registry, webhook, more_registries, own_secret):
+    digests = [private_registry.push(f"{ns}/{name}:1", name) for name in ("one", "two")]
+    secret = own_secret(WRONG)
+    webhook.restart(registries=with_secret(more_registries, private_registry, secret))
+    try:
+        kubectl.apply(manifests.deployment("one", ns, spec_of(private_registry, f"{ns}/one:1")))
+        assert kubectl.stamps("deployment", "one", ns) == {}, "the password is wrong"
+        assert any("401" in warning for warning in kubectl.warnings) and not any(WRONG in w for w in kubectl.warnings)
+        own_secret()
+        kubectl.apply(manifests.deployment("two", ns, spec_of(private_registry, f"{ns}/two:1")))
+        assert kubectl.stamps("deployment", "two", ns)[STAMP].endswith(f"@{digests[1]}"), kubectl.warnings
+    finally:
+        webhook.restart()
+
+
+def test_a_running_sweeper_takes_a_changed_configuration(kubectl, ns, private_registry, sweeper, own_secret, tmp):
+    """The registry's entry gets its Secret while the sweeper runs; what it could not see then moves."""
+    private_registry.push(f"{ns}/app:1", "first")
+    secret(kubectl, ns, "pull", private_registry)
+    spec = spec_of(private_registry, f"{ns}/app:1", "pull")
+    kubectl.apply(manifests.deployment("web", ns, spec, {"tidemark.dev/sweep": "roll"}))
+    kubectl("delete", "secret", "pull", "-n", ns)
+    moved = private_registry.push(f"{ns}/app:1", "second")
+
+    port = free_port()
+    config = yaml.safe_load(sweeper.config.read_text())
+    config["sweeper"] |= {"interval": "1s", "namespaces": [ns]}
+    config["opsListen"] = f"127.0.0.1:{port}"
+    file = tmp / "followed.yaml"
+    file.write_text(yaml.safe_dump(config))
+    running = Process("followed", sweeper.command("run", "--no-leader-elect", config=file), tmp, os.environ.copy())
+    try:
+        wait_for("a sweep without an answer", lambda: metrics.total(port, "tidemark_sweep_references{outcome=\"failed\"}") >= 1)
+        config["registries"] = with_secret(config["registries"], private_registry, own_secret())
+        config["sweeper"]["interval"] = "2s"
+        new = tmp / "followed.new"
+        new.write_text(yaml.safe_dump(config))
+        new.rename(file)
+        wait_for("the roll", lambda: kubectl.stamps("deployment", "web", ns)[STAMP].endswith(f"@{moved}"), 60)
+        assert "restart needed for: sweeper.interval" in running.text()
+        assert private_registry.account[1] not in running.text()
+    finally:
+        assert running.stop() == 0
