@@ -190,8 +190,7 @@ registry::PathRewrite rewrite(const YamlValue& value) {
 
 class Reader {
  public:
-  Reader(const YamlFile& file, std::filesystem::path folder)
-      : file_(file), folder_(std::move(folder)) {}
+  explicit Reader(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   Config read(const YamlValue& root) {
     Config& c = config_;
@@ -530,7 +529,6 @@ class Reader {
     }
   }
 
-  const YamlFile& file_;
   std::filesystem::path folder_;     // of the configuration: relative paths begin there
   std::optional<YamlValue> secret_;  // the last that an entry of `registries` names
   Config config_;
@@ -553,7 +551,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file_name,
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
     if (documents.empty()) return Config{};
     if (documents.size() > 1) file.fail_at(documents[1].Mark(), "a second document begins here");
-    Config config = Reader(file, std::filesystem::path(file.name).parent_path())
+    Config config = Reader(std::filesystem::path(file.name).parent_path())
                         .read(YamlValue(documents[0], "", file));
     config.settings = std::move(read.settings);
     config.files = std::move(read.files);
@@ -578,7 +576,7 @@ YamlShape config_shape() {
   const Environment nothing = [](const std::string&) { return std::nullopt; };
   const YamlFile file{.name = "", .environment = nothing};
   YamlShape shape;
-  (void)Reader(file, {}).read(YamlValue(YAML::Node(), "", file, &shape));
+  (void)Reader({}).read(YamlValue(YAML::Node(), "", file, &shape));
   return shape;
 }
 

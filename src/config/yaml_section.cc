@@ -230,8 +230,8 @@ void describe_section(const YamlValue& value, const std::vector<YamlField>& fiel
         value.path().empty() ? std::string(field.key) : value.path() + "." + std::string(field.key);
     try {
       field.read(YamlValue(value.node(), path, value.file(), &part));
+      // NOLINTNEXTLINE(bugprone-empty-catch): what is least may not do for what follows
     } catch (const ConfigProblem&) {
-      // The least that a reader takes may not be enough for what follows.
     }
   }
   *value.shape() = std::move(section);
