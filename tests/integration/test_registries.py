@@ -9,7 +9,7 @@ import pytest
 import yaml
 from harness.processes import ROOT, wait_for
 from harness.programs import SWEEPER, WEBHOOK
-from harness.secured_registry import Authority, LoopbackRegistry
+from harness.secured_registry import Authority, LoopbackRegistry, TokenServer
 from harness.standalone import IMAGES, Standalone, patch_of, review
 
 ACCOUNT = ("puller", "canary-5d0e3c1f")
@@ -141,6 +141,28 @@ def test_none_sends_no_credentials(tmp_path, stopping):
     webhook = stopping(Standalone(tmp_path, registries=[entry], credentials={"dockerConfigFile": str(own)}))
     _, found, warnings = admit(webhook, registry.address)
     assert not found and any("401" in line for line in warnings), warnings
+
+
+def test_tokens_of_a_token_server(tmp_path, stopping):
+    """The registry verifies what the token server signs: one token for each repository, however often it is asked."""
+    tokens = stopping(TokenServer(tmp_path, ACCOUNT))
+    registry = stopping(LoopbackRegistry(tmp_path, tokens=tokens))
+    digests = fill(registry)
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"auths": {registry.address: dict(zip(("username", "password"), ACCOUNT))}}))
+    entry = {"host": registry.address, "plainHTTP": True, "dockerConfigFile": str(own)}
+    webhook = stopping(Standalone(tmp_path, registries=[entry], cache={"ttl": "0s"}))
+    for _ in range(3):
+        text, _, warnings = admit(webhook, registry.address)
+        assert all(digest in text for digest in digests.values()), warnings
+    assert sorted(tokens.asked) == sorted(f"repository:bench/{name}:pull" for name in IMAGES)
+
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps({"auths": {registry.address: {"username": "puller", "password": "another-canary"}}}))
+    refused = stopping(Standalone(tmp_path, "refused", registries=[entry | {"dockerConfigFile": str(wrong)}]))
+    _, found, warnings = admit(refused, registry.address)
+    assert not found and any("401" in line for line in warnings), warnings
+    assert not any("canary" in line for line in warnings)
 
 
 @pytest.mark.parametrize("program", [WEBHOOK, SWEEPER])
