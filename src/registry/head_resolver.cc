@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 4> kManifestTypes = {
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 };
+constexpr std::string_view kImageConfigType = "application/vnd.oci.image.config.v1+json";
 constexpr std::string_view kSchema1Prefix = "application/vnd.docker.distribution.manifest.v1+";
 
 // A timeout says something about the registry only where it had a fair chance to answer.
@@ -106,14 +107,25 @@ Result<image::Digest> digest_of_body(const std::string& body,
   return image::Digest::parse("sha256:" + sha256_hex(body));
 }
 
-// The manifests that an index names. What is no digest of ours belongs to no pod either.
+// What no pod runs: artifacts (image-spec "Image Index": artifactType), and attestations as
+// buildkit writes them ("Image attestation storage": platform unknown/unknown and this annotation).
+bool is_artifact(const Json& manifest) {
+  const auto type = manifest.find("artifactType");
+  const auto annotations = manifest.find("annotations");
+  return (type != manifest.end() && type->is_string() && *type != "" &&
+          *type != kImageConfigType) ||
+         (annotations != manifest.end() && annotations->is_object() &&
+          annotations->contains("vnd.docker.reference.type"));
+}
+
+// The images that an index names. What is no digest of ours belongs to no pod either.
 std::vector<image::Digest> platforms_of(const std::string& body) {
   std::vector<image::Digest> digests;
   const Json document = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   const auto manifests = document.is_object() ? document.find("manifests") : document.end();
   if (manifests == document.end() || !manifests->is_array()) return digests;
   for (const Json& manifest : *manifests) {
-    if (!manifest.is_object()) continue;
+    if (!manifest.is_object() || is_artifact(manifest)) continue;
     const auto text = manifest.find("digest");
     if (text == manifest.end() || !text->is_string()) continue;
     if (auto digest = image::Digest::parse(text->get<std::string>())) {

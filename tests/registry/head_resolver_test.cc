@@ -498,6 +498,26 @@ TEST_F(HeadResolverTest, NamesThePlatformsOfAnIndexWhereTheyAreAskedFor) {
   EXPECT_TRUE(single->platforms.empty());
 }
 
+TEST_F(HeadResolverTest, ArtifactsAndAttestationsAreNoPlatforms) {
+  const auto entry = [](char hex, const std::string& more) {
+    return R"({"digest":")" + fake_digest(hex).str() + "\"" + more + "}";
+  };
+  const std::string body =
+      R"({"schemaVersion":2,"manifests":[)" +
+      entry('a', R"(,"platform":{"os":"linux","architecture":"amd64"})") + "," +
+      entry('b', R"(,"platform":{"os":"unknown","architecture":"unknown"},"annotations":)"
+                 R"({"vnd.docker.reference.type":"attestation-manifest"})") +
+      "," + entry('c', R"(,"artifactType":"application/vnd.example.sbom")") + "," +
+      entry('d', R"(,"artifactType":"application/vnd.oci.image.config.v1+json")") + "," +
+      entry('e', R"(,"artifactType":null,"annotations":7)") + "]}";
+  http_->push("GET", kUrl, reply(200, body, {{"Content-Type", std::string(kIndex)}}));
+  const auto result = resolver_->resolve(
+      {.reference = image::Reference::parse("r.test/app:1").value(), .with_platforms = true},
+      Deadline::after(seconds{30}));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->platforms, (std::vector{fake_digest('a'), fake_digest('d'), fake_digest('e')}));
+}
+
 TEST_F(HeadResolverTest, AGetAnswersTheChallengeThatAHeadDidNotGive) {
   const std::string body = R"({"schemaVersion":2,"layers":[]})";
   http_->push("HEAD", kUrl, reply(405));
