@@ -31,7 +31,8 @@ def measure():
     with contextlib.ExitStack() as stack:
         tmp = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidemark-bench-")))
         bench, workloads, _ = sweep.start(stack, tmp)
-        workloads.shape(WORKLOADS, TAGS)
+        # Those without replicas have nothing that could change what is shown.
+        workloads.shape(WORKLOADS, TAGS, lambda item: item["spec"]["replicas"] > 0)
         live = LiveSweeper(bench.sweeper, tmp)
         stack.callback(live.stop)
         live.start(seconds=120)

@@ -171,8 +171,9 @@ class Workloads:
         assert status < 300, f"{method} {path}: {status} {answer}"
         return answer
 
-    def shape(self, count, tags):
-        """So many Deployments over so many tags: makes those that are missing, changes those whose tag is another."""
+    def shape(self, count, tags, settled=lambda item: True):
+        """So many Deployments over so many tags: makes those that are missing, changes those whose tag is another. Returns when
+        those are available of which `settled(item)` is true."""
         self.images.put(range(len(self.images.digests), tags), "first")
 
         def write(api, number):
@@ -186,13 +187,13 @@ class Workloads:
         known = dict(enumerate(self.tags))
         spread(write, [n for n in range(count) if known.get(n) != n % tags], self.api.another)
         self.tags = [n % tags for n in range(count)]
-        self.settle()
+        self.settle(settled)
 
-    def settle(self):
+    def settle(self, which=lambda item: True):
         def settled():
             items = self.must("GET", "/apis/apps/v1/deployments?resourceVersion=0")["items"]
             assert len(items) == len(self.tags), f"{len(items)} of {len(self.tags)}"
-            left = sum(not is_settled(item) for item in items)
+            left = sum(not is_settled(item) for item in items if which(item))
             assert left == 0, f"{left} of {len(items)} are not available yet"
             return True
         wait_for("all Deployments are available", settled, 600, len(self.tags) / 500)

@@ -28,7 +28,7 @@ INTERVAL = "2s"
 def script(*arguments, **options):
     """Runs a program of this folder; its standard output. What it tells goes to the test's own stderr."""
     done = subprocess.run([str(HERE / arguments[0]), *map(str, arguments[1:])], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, text=True, timeout=1200, **options)
+                          stdout=subprocess.PIPE, text=True, timeout=2400, **options)
     assert done.returncode == 0, f"{' '.join(map(str, arguments))} exited {done.returncode}:\n{done.stdout}"
     return done.stdout
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 import yaml
@@ -37,6 +38,8 @@ def test_several_credentials_for_one_registry_are_tried_in_order(kubectl, ns, pr
     moved = private_registry.push(f"{ns}/app:1", "second")
     sweeper.once("-n", ns)
     assert kubectl.stamps("deployment", "web", ns)[STAMP].endswith(f"@{moved}")
+    told = subprocess.run(sweeper.command("explain", "deployment/web", "-n", ns), capture_output=True, text=True, timeout=60, check=True)
+    assert f"credential: secret {ns}/right\n" in told.stdout, told.stdout
 
 
 def test_wrong_credentials_alone_are_told(kubectl, ns, private_registry):
