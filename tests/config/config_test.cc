@@ -290,6 +290,7 @@ sweeper:
   maxRolloutsPerImage: 2
   waves: false
   adopt: false
+  serveStatus: false
 defaults:
   sweep: roll
   mode: pin
@@ -347,6 +348,7 @@ registries:
   EXPECT_EQ(config.sweeper.max_rollouts_per_image, 2U);
   EXPECT_FALSE(config.sweeper.waves);
   EXPECT_FALSE(config.sweeper.adopt);
+  EXPECT_FALSE(config.sweeper.serve_status);
   EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kRoll);
   EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
   EXPECT_FALSE(config.defaults.stamp);
