@@ -6,7 +6,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "base/result.h"
@@ -25,6 +27,7 @@ class Answers {
   void update(Answers newer) {
     newer.answers_.merge(answers_);
     answers_ = std::move(newer.answers_);
+    same_images_.merge(newer.same_images_);
   }
   // nullptr: not asked in this sweep.
   const Result<image::Digest>* find(const image::Reference& reference,
@@ -32,9 +35,19 @@ class Answers {
     const auto found = answers_.find({reference.tagged(), pull_source});
     return found == answers_.end() ? nullptr : &found->second;
   }
+  // The index `to` holds every image of the index `from`, as who has that place's credentials sees.
+  void put_same_images(const std::string& pull_source, const image::Digest& from,
+                       const image::Digest& to) {
+    same_images_.emplace(pull_source, from.str(), to.str());
+  }
+  bool same_images(const std::string& pull_source, const image::Digest& from,
+                   const image::Digest& to) const {
+    return same_images_.contains({pull_source, from.str(), to.str()});
+  }
 
  private:
   std::map<std::pair<std::string, std::string>, Result<image::Digest>> answers_;
+  std::set<std::tuple<std::string, std::string, std::string>> same_images_;
 };
 
 }  // namespace tidemark::sweeper

@@ -177,6 +177,55 @@ void ask_refused_again(std::vector<Question>& questions, const std::vector<Workl
   std::ranges::move(anew, std::back_inserter(questions));
 }
 
+// The images of an index; empty for an image. What a digest names never changes, so that a later
+// sweep need not ask again.
+std::vector<image::Digest> platforms_of(const image::Reference& tag, const image::Digest& digest,
+                                        const registry::Keyring& keyring,
+                                        registry::Resolver& resolver, Deadline deadline,
+                                        const std::stop_token& stop) {
+  constexpr std::chrono::hours kMaxAge{24};
+  const auto reference =
+      image::Reference::parse(tag.registry() + "/" + tag.repository() + "@" + digest.str());
+  if (!reference) return {};
+  auto resolution = resolver.resolve({.reference = *reference,
+                                      .credentials = keyring.lookup(*reference),
+                                      .max_age = kMaxAge,
+                                      .with_platforms = true},
+                                     deadline, stop);
+  return resolution ? std::move(resolution->platforms) : std::vector<image::Digest>{};
+}
+
+// Of tags whose index is another than the stamped one: whether that holds the same images. What
+// cannot be seen (the old index is gone) counts as moved.
+void compare_platforms(const std::vector<Workload>& workloads, registry::Resolver& resolver,
+                       PullCredentials& credentials, const CheckOptions& options,
+                       const std::stop_token& stop, Answers& answers) {
+  const Deadline whole = Deadline::after(options.whole);
+  std::set<std::tuple<std::string, std::string, std::string>> seen;
+  for (const Workload& workload : workloads) {
+    const std::string source = workload.pull_source();
+    for (const TrackedSlot& slot : workload.slots) {
+      if (!asks(workload, slot, options) || !slot.stamp) continue;
+      const auto* answer = answers.find(*slot.reference, source);
+      if (answer == nullptr || !*answer || **answer == slot.stamp->digest()) continue;
+      const image::Digest& from = slot.stamp->digest();
+      if (!seen.emplace(source, from.str(), (*answer)->str()).second) continue;
+      const registry::Keyring& keyring = credentials.of(workload).keyring;
+      const auto images = [&](const image::Digest& digest) {
+        return platforms_of(*slot.reference, digest, keyring, resolver, whole.at_most(options.one),
+                            stop);
+      };
+      const auto before = images(from);
+      if (before.empty()) continue;
+      const auto after = images(**answer);
+      const bool same = std::ranges::all_of(before, [&](const image::Digest& each) {
+        return std::ranges::find(after, each) != after.end();
+      });
+      if (same) answers.put_same_images(source, from, **answer);
+    }
+  }
+}
+
 }  // namespace
 
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
@@ -196,6 +245,9 @@ CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& re
         result.credentials[{question.query.reference.tagged(), source}] = question.credential;
       }
     }
+  }
+  if (options.compare_platforms) {
+    compare_platforms(workloads, resolver, credentials, options, stop, result.answers);
   }
   return result;
 }

@@ -30,6 +30,7 @@ struct CheckOptions {
   std::size_t concurrency = 16;
   std::chrono::milliseconds one{15'000};        // one reference, with its token and its credentials
   std::chrono::milliseconds whole{120'000};     // all of them
+  bool compare_platforms = false;               // where an index is not the stamped one
   bool adopt = true;                            // also ask for what may get a baseline (adopt.h)
   const std::set<std::string>* only = nullptr;  // these references; nullptr: all
   // Called before the first question and, from many threads, after each: how many were answered or

@@ -290,6 +290,7 @@ SweepOptions sweep_options(const Options& options) {
           .kinds = options.config.kinds,
           .read_secrets = options.config.read_secrets,
           .check = {.concurrency = options.config.sweeper.check_concurrency,
+                    .compare_platforms = options.config.sweeper.compare_platforms,
                     .adopt = options.config.sweeper.adopt},
           .judge = {},
           .adopt = {.enabled = options.config.sweeper.adopt},

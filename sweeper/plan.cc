@@ -246,7 +246,15 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
   for (const TrackedSlot& slot : workload.slots) {
     const Result<image::Digest>* answer =
         slot.reference ? answers.find(*slot.reference, pull_source) : nullptr;
-    Ruling ruling = rule_on(workload, slot, answer, now);
+    const bool same_images =
+        slot.stamp && answer != nullptr && answer->has_value() &&
+        answers.same_images(pull_source, slot.stamp->digest(), answer->value());
+    const Result<image::Digest> stamped =
+        same_images ? Result<image::Digest>(slot.stamp->digest()) : fail(Error{});
+    Ruling ruling = rule_on(workload, slot, same_images ? &stamped : answer, now);
+    if (same_images && ruling.verdict == Verdict::kUpToDate) {
+      ruling.reason = "its tag names another index of the same images";
+    }
     if (blocked_by.empty() && blocks_rolls(slot, ruling.verdict)) blocked_by = slot.id;
     SlotPlan& planned = out.slots.emplace_back();
     planned.slot = slot.id;

@@ -135,6 +135,13 @@ Result<bool> parse_sending(std::string_view text) {
   return fail(ErrorKind::kInvalid, "must be all or none");
 }
 
+// Whether platforms are compared: `sweeper.compare`.
+Result<bool> parse_compare(std::string_view text) {
+  if (text == "platform") return true;
+  if (text == "index") return false;
+  return fail(ErrorKind::kInvalid, "must be index or platform");
+}
+
 // "http://user:password@host:port", or none. It is checked without being quoted.
 std::string proxy(const YamlValue& value) {
   std::string text = value.secret();
@@ -251,6 +258,10 @@ class Reader {
           [&](const YamlValue& v) { s.max_rollouts_per_namespace = v.number(1, kMaxRollouts); }},
          {"maxRolloutsPerImage",
           [&](const YamlValue& v) { s.max_rollouts_per_image = v.number(1, kMaxRollouts); }},
+         {"compare",
+          [&](const YamlValue& v) {
+            s.compare_platforms = v.parsed(parse_compare, {"index", "platform"});
+          }},
          {"adopt", [&](const YamlValue& v) { s.adopt = v.flag(); }},
          {"waves", [&](const YamlValue& v) { s.waves = v.flag(); }},
          {"serveStatus", [&](const YamlValue& v) { s.serve_status = v.flag(); }}});

@@ -6,6 +6,9 @@
 namespace tidemark::registry {
 namespace {
 
+// Access may be withdrawn all the same.
+constexpr std::chrono::milliseconds kImmutableTtl = std::chrono::hours{24};
+
 // What stays true for a while: asking again at once would get the same answer.
 bool is_lasting(ErrorKind kind) {
   switch (kind) {
@@ -75,7 +78,10 @@ std::optional<Result<Resolution>> CachingResolver::cached(const std::string& key
   const std::lock_guard lock(mutex_);
   const Entry* entry = cache_.find(key);
   if (entry == nullptr) return std::nullopt;
-  const auto longest = entry->good ? options_.cache_ttl : options_.negative_ttl;
+  // What a digest names never changes.
+  const auto longest = entry->bad              ? options_.negative_ttl
+                       : query.reference.tag() ? options_.cache_ttl
+                                               : std::max(options_.cache_ttl, kImmutableTtl);
   if (clock_.steady_now() - entry->at >= std::min(longest, query.max_age)) return std::nullopt;
   if (entry->bad) return fail(*entry->bad);
   Resolution resolution = *entry->good;

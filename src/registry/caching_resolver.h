@@ -1,6 +1,7 @@
 // CachingResolver: answers many askers with one request.
 //
-// Purpose: good answers are kept for cache_ttl (or the query's shorter max_age), refusals that time
+// Purpose: good answers are kept for cache_ttl, of a digest for a day (or the query's shorter
+// max_age), refusals that time
 // alone does not mend (not found, unauthorized, forbidden, invalid, tls) for negative_ttl. Who asks
 // for the same at the same time shares one question (SingleFlight). Where asking fails for a reason
 // that may pass, an answer not older than stale_if_error stands in, marked kStale; never for a

@@ -532,6 +532,14 @@ TEST(Config, WhatItSaysIsShownWithoutSecrets) {
             "sweeper.namespaces[1]: b\n");
 }
 
+TEST(Config, WhatIsComparedIsTheIndexUnlessToldOtherwise) {
+  EXPECT_FALSE(parsed("{}").sweeper.compare_platforms);
+  EXPECT_TRUE(parsed("sweeper: {compare: platform}").sweeper.compare_platforms);
+  EXPECT_FALSE(parsed("sweeper: {compare: index}").sweeper.compare_platforms);
+  EXPECT_NE(problem("sweeper: {compare: image}").find("sweeper.compare: must be index or platform"),
+            std::string::npos);
+}
+
 TEST(Config, StampTakesWhatYaml11WritersMakeOfIt) {
   EXPECT_FALSE(parsed("defaults: {stamp: false}").defaults.stamp);
   EXPECT_TRUE(parsed("defaults: {stamp: true}").defaults.stamp);

@@ -80,6 +80,23 @@ TEST_F(CachingResolverTest, ObeysTheQuerysOwnMaxAge) {
   EXPECT_EQ(resolve(seconds{3600})->freshness, Freshness::kFresh) << "the TTL is the upper bound";
 }
 
+TEST_F(CachingResolverTest, WhatADigestNamesIsKeptForADayAndATagsAnswerIsNot) {
+  const std::string by_digest = "registry.test/app@" + fake_digest('a').str();
+  inner_.serve(by_digest, fake_digest('a'));
+  const auto ask = [&](std::string_view name, milliseconds max_age) {
+    return caching_.resolve(query(max_age, {}, name), Deadline::after(seconds{60}))->freshness;
+  };
+  const milliseconds day = std::chrono::hours{24};
+  EXPECT_EQ(ask(by_digest, day), Freshness::kFresh);
+  EXPECT_EQ(ask(kName, day), Freshness::kFresh);
+  clock_.advance(std::chrono::hours{23});
+  EXPECT_EQ(ask(by_digest, day), Freshness::kCached);
+  EXPECT_EQ(ask(kName, day), Freshness::kFresh);
+  EXPECT_EQ(ask(by_digest, seconds{30}), Freshness::kFresh) << "the query's own bound";
+  clock_.advance(day);
+  EXPECT_EQ(ask(by_digest, day), Freshness::kFresh);
+}
+
 TEST_F(CachingResolverTest, ACachedAnswerNeedsNoTime) {
   ASSERT_TRUE(resolve());
   EXPECT_TRUE(caching_.resolve(query(), Deadline::after(milliseconds{0})));

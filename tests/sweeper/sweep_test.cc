@@ -81,6 +81,63 @@ TEST(Sweep, AsksTheRegistryItselfAndNotItsOwnMemory) {
   EXPECT_EQ(cluster.resolver.calls()[0].max_age.count(), 0);
 }
 
+// A tag that moved from index a to index b; what images these two hold.
+struct TwoIndexes {
+  TwoIndexes(std::vector<image::Digest> before, std::vector<image::Digest> after) {
+    cluster.put(spec);
+    cluster.resolver.serve(kImage, fake_digest('b'));
+    serve('a', std::move(before));
+    serve('b', std::move(after));
+    cluster.options.check.compare_platforms = true;
+  }
+  void serve(char index, std::vector<image::Digest> images) {
+    const image::Reference tag = image::Reference::parse(kImage).value();
+    const image::Digest digest = fake_digest(index);
+    cluster.resolver.answer(tag.registry() + "/" + tag.repository() + "@" + digest.str(),
+                            [digest, images = std::move(images)](const registry::Query& query,
+                                                                 Deadline, const std::stop_token&) {
+                              EXPECT_TRUE(query.with_platforms);
+                              EXPECT_GT(query.max_age, std::chrono::hours{1})
+                                  << "what a digest names never changes";
+                              return registry::Resolution{.digest = digest, .platforms = images};
+                            });
+  }
+  bool rolls() { return !cluster.sweep()->rolls.empty(); }
+
+  Spec spec;
+  Cluster cluster;
+};
+
+TEST(ComparePlatforms, AnIndexPushedAnewWithTheSameImagesHasNotMoved) {
+  TwoIndexes same({fake_digest('1'), fake_digest('2')}, {fake_digest('2'), fake_digest('1')});
+  const auto report = same.cluster.sweep();
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->rolls.empty());
+  EXPECT_FALSE(report->moved_or_failed());
+  EXPECT_EQ(report->plans.at(0).slots.at(0).verdict, Verdict::kUpToDate);
+  EXPECT_EQ(report->plans.at(0).slots.at(0).reason,
+            "its tag names another index of the same images");
+  EXPECT_EQ(same.cluster.stamp(same.spec), stamp_text(kImage, 'a'));
+
+  TwoIndexes more({fake_digest('1')}, {fake_digest('1'), fake_digest('3')});
+  EXPECT_FALSE(more.rolls()) << "a platform was added: no pod of the old one runs it";
+  TwoIndexes asked({fake_digest('1')}, {fake_digest('1')});
+  asked.cluster.options.check.compare_platforms = false;
+  EXPECT_TRUE(asked.rolls()) << "the index alone counts unless told";
+}
+
+TEST(ComparePlatforms, WhatDiffersOrCannotBeSeenHasMoved) {
+  EXPECT_TRUE(TwoIndexes({fake_digest('1'), fake_digest('2')}, {fake_digest('1')}).rolls());
+  EXPECT_TRUE(TwoIndexes({fake_digest('1')}, {fake_digest('2')}).rolls());
+  EXPECT_TRUE(TwoIndexes({}, {}).rolls()) << "images are no indexes";
+  TwoIndexes gone({fake_digest('1')}, {fake_digest('1')});
+  const image::Reference tag = image::Reference::parse(kImage).value();
+  gone.cluster.resolver.refuse(
+      tag.registry() + "/" + tag.repository() + "@" + fake_digest('a').str(), ErrorKind::kNotFound,
+      "not found (404)");
+  EXPECT_TRUE(gone.rolls());
+}
+
 TEST(Sweep, AStaleAnswerRollsNothing) {
   Cluster cluster;
   cluster.put({});
