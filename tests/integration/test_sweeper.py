@@ -1,7 +1,9 @@
 """What the sweeper does to workloads on a real API server when tags move in a real registry."""
 
 import base64
+import json
 import threading
+import urllib.request
 
 import pytest
 import yaml
@@ -26,6 +28,42 @@ def moved_app(kubectl, registry, ns, kind="deployment", annotations=None, conten
     if kind == "deployment":
         wait_for("the first ReplicaSet", lambda: len(kubectl.replica_sets("web", ns)) == 1)
     return reference, first, registry.push(name, f"{ns} second")
+
+
+def push_again(registry, name):
+    """The same index with one more annotation: another digest, the same images. Returns the digest."""
+    repository, tag = name.rsplit(":", 1)
+    url = f"http://{registry.address}/v2/{repository}/manifests/{tag}"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    types = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+    with opener.open(urllib.request.Request(url, headers={"Accept": types}), timeout=10) as answer:
+        media_type, index = answer.headers["Content-Type"], json.load(answer)
+    index["annotations"] = {"org.opencontainers.image.created": "2026-01-31T08:15:00Z"}
+    with opener.open(urllib.request.Request(url, data=json.dumps(index).encode(), method="PUT",
+                                            headers={"Content-Type": media_type}), timeout=10):
+        return registry.digest(name)
+
+
+def test_an_index_with_the_same_images_has_moved_unless_platforms_are_compared(kubectl, ns, registry, sweeper, tmp):
+    name = f"{ns}/multi:1"
+    first = registry.push_index(name, {"linux/amd64": "a", "linux/arm64": "b"})
+    reference = f"{registry.address}/{name}"
+    kubectl.apply(manifests.deployment("web", ns, manifests.pod_spec(reference), ROLL))
+    again = push_again(registry, name)
+    assert again != first
+    config = yaml.safe_load(sweeper.config.read_text())
+    config["sweeper"]["compare"] = "platform"
+    file = tmp / "compare.yaml"
+    file.write_text(yaml.safe_dump(config))
+    assert "another index of the same images" in sweeper.once("-n", ns, "--dry-run", "-o", "json", config=file).stdout
+    sweeper.once("-n", ns, config=file)
+    assert kubectl.stamps("deployment", "web", ns) == {STAMP: f"{reference}@{first}"}
+    moved = registry.push_index(name, {"linux/amd64": "a", "linux/arm64": "c"})
+    sweeper.once("-n", ns, config=file)
+    assert kubectl.stamps("deployment", "web", ns) == {STAMP: f"{reference}@{moved}"}, "one image is another"
+    again = push_again(registry, name)
+    sweeper.once("-n", ns)
+    assert kubectl.stamps("deployment", "web", ns) == {STAMP: f"{reference}@{again}"}
 
 
 @pytest.mark.parametrize("kind", ["deployment", "statefulset", "daemonset", "cronjob"])
