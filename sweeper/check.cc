@@ -90,7 +90,8 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
     }
   }
   // Where a registry's rate leaves no time for all, others are the first in the next sweep.
-  std::ranges::shuffle(questions, std::mt19937_64(std::random_device{}()));
+  std::ranges::shuffle(questions,
+                       std::mt19937_64(options.order ? *options.order : std::random_device{}()));
   std::map<std::string, std::size_t> turns;
   for (Question& question : questions) {
     question.turn = turns[question.query.reference.registry()]++;

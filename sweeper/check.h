@@ -11,8 +11,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
@@ -33,6 +35,7 @@ struct CheckOptions {
   bool compare_platforms = false;               // where an index is not the stamped one
   bool adopt = true;                            // also ask for what may get a baseline (adopt.h)
   const std::set<std::string>* only = nullptr;  // these references; nullptr: all
+  std::optional<std::uint64_t> order{};         // the same seed, the same order; else any
   // Called before the first question and, from many threads, after each: how many were answered or
   // given up.
   std::function<void(std::size_t done, std::size_t total)> progress{};

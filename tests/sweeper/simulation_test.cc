@@ -74,6 +74,7 @@ class World {
   World(std::uint64_t seed, std::size_t workloads) : random_(seed) {
     cluster_.options.pace = budgets_of(workloads);
     cluster_.options.check.concurrency = 1;  // the same seed, the same story
+    cluster_.options.check.order = seed;
     cluster_.options.selection.lists_at_once = 1;
     cluster_.options.read_secrets = false;
     cluster_.options.adopt.enabled = cluster_.options.check.adopt = false;

@@ -31,7 +31,7 @@ labels:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 annotations:
-  # The programs read their configuration at start: another one is another pod.
+  # Not all of the configuration is followed while the programs run: another one is another pod.
   tidemark.dev/config-hash: {{ toYaml .root.Values.config | sha256sum | trunc 16 }}
   {{- with .values.podAnnotations }}
   {{- toYaml . | nindent 2 }}
