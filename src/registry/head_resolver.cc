@@ -110,12 +110,14 @@ Result<image::Digest> digest_of_body(const std::string& body,
 // What no pod runs: artifacts (image-spec "Image Index": artifactType), and attestations as
 // buildkit writes them ("Image attestation storage": platform unknown/unknown and this annotation).
 bool is_artifact(const Json& manifest) {
-  const auto type = manifest.find("artifactType");
+  if (const auto type = manifest.find("artifactType");
+      type != manifest.end() && type->is_string()) {
+    const auto& name = type->get_ref<const std::string&>();
+    if (!name.empty() && name != kImageConfigType) return true;
+  }
   const auto annotations = manifest.find("annotations");
-  return (type != manifest.end() && type->is_string() && *type != "" &&
-          *type != kImageConfigType) ||
-         (annotations != manifest.end() && annotations->is_object() &&
-          annotations->contains("vnd.docker.reference.type"));
+  return annotations != manifest.end() && annotations->is_object() &&
+         annotations->contains("vnd.docker.reference.type");
 }
 
 // The images that an index names. What is no digest of ours belongs to no pod either.

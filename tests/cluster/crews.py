@@ -80,19 +80,31 @@ class Controller(threading.Thread):
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
+def manifest(program, config):
+    """What a program prints for the configuration."""
+    return subprocess.run([program, "manifest", "--config", config], check=True, capture_output=True, text=True, timeout=30).stdout
+
+
 def configure(node, tmp):
     """Tidemark learns of the kind as deploy/README.md says: a line of its configuration, then rules and rights by its programs."""
     node.kubectl.apply(DEFINITION)
     wait_for("crews are served", lambda: node.kubectl("get", PLURAL, "-A") is not None)
-    config = node.kubectl.get("configmap", "tidemark", SYSTEM)["data"]["config.yaml"] + f"kinds: {json.dumps(KINDS)}\n"
+    config = node.kubectl.get("configmap", "tidemark", SYSTEM)["data"]["config.yaml"] + f"\nkinds: {json.dumps(KINDS)}\n"
     file = tmp / "crews.yaml"
     file.write_text(config)
+    for program in (programs.WEBHOOK, programs.SWEEPER):
+        node.kubectl.apply(manifest(program, file))
     node.kubectl("patch", "configmap", "tidemark", "-n", SYSTEM, "--type=merge",
                  "-p", json.dumps({"data": {"config.yaml": config}}))
-    for program in (programs.WEBHOOK, programs.SWEEPER):
-        node.kubectl.apply(subprocess.run([program, "manifest", "--config", file], check=True, capture_output=True, text=True,
-                                          timeout=30).stdout)
     for name in ("tidemark-webhook", "tidemark-sweeper"):
         node.kubectl("rollout", "restart", "deployment", name, "-n", SYSTEM)
     for name in ("tidemark-webhook", "tidemark-sweeper"):
         node.kubectl("rollout", "status", "deployment", name, "-n", SYSTEM, f"--timeout={PATIENCE}s")
+
+
+def forget(node, tmp):
+    """The rights and the kind are gone; what else Tidemark knows of it goes with its next installation."""
+    file = tmp / "crews.yaml"
+    if file.exists():
+        node.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=manifest(programs.SWEEPER, file))
+    node.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=DEFINITION)

@@ -163,12 +163,15 @@ def controller(request, node, cluster, tmp):
     if request.node.callspec.params["matrix"] != "crew":
         yield None
         return
-    crews.configure(node, tmp)
     controller = crews.Controller(cluster, tmp)
-    controller.start()
-    yield controller
-    controller.stop()
-    node.install()
+    try:
+        crews.configure(node, tmp)
+        controller.start()
+        yield controller
+        controller.stop()
+    finally:
+        crews.forget(node, tmp)
+        node.install()
 
 
 @pytest.fixture
