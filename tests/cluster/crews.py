@@ -100,6 +100,9 @@ def configure(node, tmp):
         node.kubectl("rollout", "restart", "deployment", name, "-n", SYSTEM)
     for name in ("tidemark-webhook", "tidemark-sweeper"):
         node.kubectl("rollout", "status", "deployment", name, "-n", SYSTEM, f"--timeout={PATIENCE}s")
+    # Those that were replaced drain for a while, and know nothing of crews.
+    node.wait_processes(b"/tidemark-webhook\0", 2)
+    node.wait_processes(b"/tidemark-sweeper\0", 1)
 
 
 def forget(node, tmp):
