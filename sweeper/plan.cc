@@ -81,7 +81,7 @@ std::string image_to_write(const Workload& workload, const TrackedSlot& slot,
 }
 
 Ruling rule_on(const Workload& workload, const TrackedSlot& slot,
-               const Result<image::Digest>* answer, WallTime now) {
+               const Result<image::Digest>* answer, const Answers& answers, WallTime now) {
   if (auto ruling = not_sweepable(slot)) return std::move(*ruling);
   if (workload.settings.sweep == workload::SweepMode::kOff) {
     return {Verdict::kOff, "tidemark.dev/sweep is off"};
@@ -90,6 +90,9 @@ Ruling rule_on(const Workload& workload, const TrackedSlot& slot,
   if (!answer->has_value()) return {Verdict::kUnresolved, answer->error().message};
   const image::Digest& target = answer->value();
   if (slot.stamp->digest() == target) return {Verdict::kUpToDate};
+  if (answers.same_images(workload.pull_source(), slot.stamp->digest(), target)) {
+    return {Verdict::kUpToDate, "its tag names another index of the same images"};
+  }
   if (auto ruling = held(workload, slot, target, now)) return std::move(*ruling);
   if (workload.settings.sweep == workload::SweepMode::kReport) {
     return {Verdict::kReported, "tidemark.dev/sweep is report"};
@@ -246,15 +249,7 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
   for (const TrackedSlot& slot : workload.slots) {
     const Result<image::Digest>* answer =
         slot.reference ? answers.find(*slot.reference, pull_source) : nullptr;
-    const bool same_images =
-        slot.stamp && answer != nullptr && answer->has_value() &&
-        answers.same_images(pull_source, slot.stamp->digest(), answer->value());
-    const Result<image::Digest> stamped =
-        same_images ? Result<image::Digest>(slot.stamp->digest()) : fail(Error{});
-    Ruling ruling = rule_on(workload, slot, same_images ? &stamped : answer, now);
-    if (same_images && ruling.verdict == Verdict::kUpToDate) {
-      ruling.reason = "its tag names another index of the same images";
-    }
+    Ruling ruling = rule_on(workload, slot, answer, answers, now);
     if (blocked_by.empty() && blocks_rolls(slot, ruling.verdict)) blocked_by = slot.id;
     SlotPlan& planned = out.slots.emplace_back();
     planned.slot = slot.id;

@@ -124,6 +124,17 @@ def web(kubectl, ns, image):
     return image
 
 
+@pytest.fixture
+def two(kubectl, registry, ns):
+    """A workload that is up to date, and one that has moved and is held."""
+    for name in ("quiet", "moved"):
+        registry.push(f"{ns}/{name}:1", f"{ns} {name}")
+        kubectl.apply(manifests.deployment(name, ns, manifests.pod_spec(f"{registry.address}/{ns}/{name}:1"),
+                                           {"tidemark.dev/sweep": "roll"}))
+    registry.push(f"{ns}/moved:1", f"{ns} second")
+    kubectl("annotate", "deployment", "moved", "-n", ns, "tidemark.dev/hold=true", "tidemark.dev/hold-reason=freeze")
+
+
 @pytest.fixture(scope="session")
 def seen(kubectl):
     """seen(image, ns): admission knows the image's digest of now, not one that it remembers."""

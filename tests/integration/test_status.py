@@ -6,21 +6,9 @@ import subprocess
 
 import pytest
 
-from harness import manifests, programs
+from harness import programs
 from harness.live import LiveSweeper
 from harness.processes import wait_for
-
-ROLL = {"tidemark.dev/sweep": "roll"}
-
-
-@pytest.fixture
-def two(kubectl, registry, ns):
-    """A workload that is up to date, and one that has moved and is held."""
-    for name in ("quiet", "moved"):
-        registry.push(f"{ns}/{name}:1", f"{ns} {name}")
-        kubectl.apply(manifests.deployment(name, ns, manifests.pod_spec(f"{registry.address}/{ns}/{name}:1"), ROLL))
-    registry.push(f"{ns}/moved:1", f"{ns} second")
-    kubectl("annotate", "deployment", "moved", "-n", ns, "tidemark.dev/hold=true", "tidemark.dev/hold-reason=freeze")
 
 
 @pytest.fixture

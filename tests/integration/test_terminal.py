@@ -62,16 +62,6 @@ def person(plugin_path, sweeper, ns):
     return Person(plugin_path, sweeper, ns)
 
 
-@pytest.fixture
-def two(kubectl, registry, ns):
-    """A workload that is up to date, and one that has moved and is held."""
-    for name in ("quiet", "moved"):
-        registry.push(f"{ns}/{name}:1", f"{ns} {name}")
-        kubectl.apply(manifests.deployment(name, ns, manifests.pod_spec(f"{registry.address}/{ns}/{name}:1"), ROLL))
-    registry.push(f"{ns}/moved:1", f"{ns} second")
-    kubectl("annotate", "deployment", "moved", "-n", ns, "tidemark.dev/hold=true", "tidemark.dev/hold-reason=freeze")
-
-
 def test_status_as_a_table_and_for_machines(person, two, ns):
     lines = person.call("status").stdout.splitlines()
     assert [line.split()[1] for line in lines] == ["WORKLOAD", "deployment/moved", "deployment/quiet"]

@@ -43,17 +43,7 @@ class Adopt : public ::testing::Test {
   }
   void put_pod(const Spec& spec, const std::string& name, const std::string& image_id,
                const std::string& container = "app") {
-    const bool deployment = spec.kind == "Deployment";
-    json pod{{"metadata",
-              {{"labels", {{"pod-template-hash", "5d4f"}}},
-               {"ownerReferences",
-                {{{"kind", deployment ? "ReplicaSet" : spec.kind},
-                  {"name", deployment ? spec.name + "-5d4f" : spec.name},
-                  {"controller", true}}}}}},
-             {"status",
-              {{"phase", "Running"},
-               {"containerStatuses", {{{"name", container}, {"imageID", image_id}}}}}}};
-    cluster_.api.put("/api/v1/namespaces/" + spec.ns + "/pods/" + name, pod.dump());
+    cluster_.put_pod(spec, name, image_id, container);
   }
   static std::string running(char digest) { return "any.test/x@" + fake_digest(digest).str(); }
   // The tag names an index of kChild.

@@ -140,6 +140,22 @@ struct Cluster {
       return collect(api, options.kinds, options.selection, options.defaults, stop);
     };
   }
+  // A running pod with one container, made from the template of the workload.
+  void put_pod(const Spec& spec, const std::string& name, const std::string& image_id,
+               const std::string& container = "app", const json& annotations = json::object()) {
+    const bool deployment = spec.kind == "Deployment";
+    const json pod{{"metadata",
+                    {{"labels", {{"pod-template-hash", "5d4f"}}},
+                     {"annotations", annotations},
+                     {"ownerReferences",
+                      {{{"kind", deployment ? "ReplicaSet" : spec.kind},
+                        {"name", deployment ? spec.name + "-5d4f" : spec.name},
+                        {"controller", true}}}}}},
+                   {"status",
+                    {{"phase", "Running"},
+                     {"containerStatuses", {{{"name", container}, {"imageID", image_id}}}}}}};
+    api.put("/api/v1/namespaces/" + spec.ns + "/pods/" + name, pod.dump());
+  }
   std::size_t pod_lists() const {
     const auto lists = api.calls("list");
     return static_cast<std::size_t>(std::ranges::count_if(

@@ -198,18 +198,9 @@ class Scene {
     cluster_.api.put(path_of(spec), object.dump());
   }
   void put_pod(const std::string& workload, char digest) {
-    cluster_.api.put(
-        "/api/v1/namespaces/team-a/pods/" + workload + "-" + digest,
-        json{{"metadata",
-              {{"labels", {{"pod-template-hash", "5d4f"}}},
-               {"annotations",
-                {{"digest.tidemark.dev/app", stamp_text(image_of(workload), digest)}}},
-               {"ownerReferences",
-                {{{"kind", "ReplicaSet"}, {"name", workload + "-5d4f"}, {"controller", true}}}}}},
-             {"status",
-              {{"containerStatuses",
-                {{{"name", "app"}, {"imageID", "x@" + fake_digest(digest).str()}}}}}}}
-            .dump());
+    cluster_.put_pod(Spec{.name = workload}, workload + "-" + digest,
+                     "x@" + fake_digest(digest).str(), "app",
+                     {{"digest.tidemark.dev/app", stamp_text(image_of(workload), digest)}});
   }
 
   Cluster cluster_;

@@ -38,16 +38,7 @@ class StatusCommand : public ::testing::Test {
     put_pod("web-1", 'a');
   }
   void put_pod(const std::string& name, char digest) {
-    cluster_.api.put(
-        "/api/v1/namespaces/team-a/pods/" + name,
-        json{{"metadata",
-              {{"labels", {{"pod-template-hash", "5d4f"}}},
-               {"ownerReferences",
-                {{{"kind", "ReplicaSet"}, {"name", "web-5d4f"}, {"controller", true}}}}}},
-             {"status",
-              {{"containerStatuses",
-                {{{"name", "app"}, {"imageID", "x@" + fake_digest(digest).str()}}}}}}}
-            .dump());
+    cluster_.put_pod(Spec{}, name, "x@" + fake_digest(digest).str());
   }
   std::string call(std::stop_token stop = {}) {
     std::ostringstream out;
