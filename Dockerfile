@@ -12,7 +12,7 @@ RUN sed -i 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.s
  && apt-get update -q \
  && apt-get install -y -q --no-install-recommends \
       ca-certificates ccache cmake dpkg-dev g++ meson ninja-build pkgconf \
-      libcli11-dev libfmt-dev libsimdjson-dev libspdlog-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev \
+      libcli11-dev libfmt-dev libre2-dev libsimdjson-dev libspdlog-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev \
       tzdata zlib1g-dev libzstd-dev \
  # simdjson's static library has another name than the one its pkg-config file tells the linker.
  && ln -s libsimdjson_static.a "/usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)/libsimdjson.a"

@@ -13,6 +13,7 @@
 
 #include "base/worker_pool.h"
 #include "sweeper/adopt.h"
+#include "sweeper/destination.h"
 
 namespace tidemark::sweeper {
 namespace {
@@ -27,21 +28,19 @@ struct Question {
   std::string credential{};  // that was answered to
 };
 
-bool asks(const Workload& workload, const TrackedSlot& slot, const CheckOptions& options) {
-  if (workload.settings.sweep == workload::SweepMode::kOff) return false;
+// What the registry is asked about for this slot; nullopt: nothing.
+std::optional<image::Reference> asked_of(const Workload& workload, const TrackedSlot& slot,
+                                         const Answers& choices, const CheckOptions& options) {
+  if (workload.settings.sweep == workload::SweepMode::kOff) return std::nullopt;
   if (slot.state != TrackedSlot::State::kSweepable &&
       !(options.adopt && is_adoptable(workload, slot))) {
-    return false;
+    return std::nullopt;
   }
-  return options.only == nullptr || options.only->contains(slot.reference->tagged());
-}
-
-// Equal for equal lists of secrets, and reveals none (SHA-256, see Credential::identity).
-std::string identity_of(const std::vector<registry::Credential>& credentials) {
-  std::string identity;
-  for (const registry::Credential& credential : credentials)
-    identity += credential.identity() + " ";
-  return identity;
+  const Destination towards = destination_of(workload, slot, choices);
+  if (!towards.known) return std::nullopt;
+  const image::Reference& reference = towards.reference(slot);
+  if (options.only != nullptr && !options.only->contains(reference.tagged())) return std::nullopt;
+  return reference;
 }
 
 using Place = std::pair<std::string, std::string>;  // reference, pull source
@@ -49,12 +48,13 @@ using Places = std::map<Place, Question*>;
 
 // The first workload of each place that is to be asked from.
 std::vector<const Workload*> sources_to_read(const std::vector<Workload>& workloads,
-                                             const CheckOptions& options) {
+                                             const Answers& choices, const CheckOptions& options) {
   std::set<std::string> seen;
   std::vector<const Workload*> out;
   for (const Workload& workload : workloads) {
-    const bool wanted = std::ranges::any_of(
-        workload.slots, [&](const TrackedSlot& slot) { return asks(workload, slot, options); });
+    const bool wanted = std::ranges::any_of(workload.slots, [&](const TrackedSlot& slot) {
+      return asked_of(workload, slot, choices, options).has_value();
+    });
     if (wanted && seen.insert(workload.pull_source()).second) out.push_back(&workload);
   }
   return out;
@@ -62,7 +62,8 @@ std::vector<const Workload*> sources_to_read(const std::vector<Workload>& worklo
 
 // `only`: of these places; nullptr: of all.
 std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials,
-                             const CheckOptions& options, const Places* only = nullptr) {
+                             const Answers& choices, const CheckOptions& options,
+                             const Places* only = nullptr) {
   // The same reference from the same place again, which is most of them: nothing new to ask.
   std::set<Place> seen;
   std::map<std::pair<std::string, std::string>, std::size_t> by_identity;
@@ -70,21 +71,21 @@ std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredent
   for (const Workload& workload : workloads) {
     const std::string source = workload.pull_source();
     for (const TrackedSlot& slot : workload.slots) {
-      if (!asks(workload, slot, options)) continue;
-      const std::string reference = slot.reference->tagged();
+      const auto asked = asked_of(workload, slot, choices, options);
+      if (!asked) continue;
+      const std::string reference = asked->tagged();
       const Place place{reference, source};
       if (only != nullptr && !only->contains(place)) continue;
       if (!seen.insert(place).second) continue;
       const PullCredentials::Source& from = credentials.of(workload);
-      auto tried = from.keyring.lookup(*slot.reference);
-      std::string identity = identity_of(tried);
+      auto tried = from.keyring.lookup(*asked);
+      std::string identity = registry::identity_of(tried);
       const auto [entry, is_new] = by_identity.try_emplace({reference, identity}, questions.size());
       if (is_new) {
-        questions.push_back(
-            {.query = {.reference = *slot.reference, .credentials = std::move(tried)},
-             .identity = std::move(identity),
-             .problems = from.problems,
-             .pull_sources = {}});
+        questions.push_back({.query = {.reference = *asked, .credentials = std::move(tried)},
+                             .identity = std::move(identity),
+                             .problems = from.problems,
+                             .pull_sources = {}});
       }
       questions[entry->second].pull_sources.push_back(source);
     }
@@ -147,7 +148,8 @@ bool is_refused(const Question& question) {
 // the secrets say now, unless that is the same.
 void ask_refused_again(std::vector<Question>& questions, const std::vector<Workload>& workloads,
                        registry::Resolver& resolver, PullCredentials& credentials,
-                       const CheckOptions& options, const std::stop_token& stop) {
+                       const Answers& choices, const CheckOptions& options,
+                       const std::stop_token& stop) {
   std::set<std::string> read_again;  // pull sources
   Places places;
   for (Question& question : questions) {
@@ -160,7 +162,7 @@ void ask_refused_again(std::vector<Question>& questions, const std::vector<Workl
     }
   }
   if (places.empty()) return;
-  std::vector<Question> anew = gather(workloads, credentials, options, &places);
+  std::vector<Question> anew = gather(workloads, credentials, choices, options, &places);
   std::erase_if(anew, [&](Question& question) {
     const std::string reference = question.query.reference.tagged();
     std::erase_if(question.pull_sources, [&](const std::string& source) {
@@ -199,22 +201,22 @@ std::vector<image::Digest> platforms_of(const image::Reference& tag, const image
 // Of tags whose index is another than the stamped one: whether that holds the same images. What
 // cannot be seen (the old index is gone) counts as moved.
 void compare_platforms(const std::vector<Workload>& workloads, registry::Resolver& resolver,
-                       PullCredentials& credentials, const CheckOptions& options,
-                       const std::stop_token& stop, Answers& answers) {
+                       PullCredentials& credentials, const Answers& choices,
+                       const CheckOptions& options, const std::stop_token& stop, Answers& answers) {
   const Deadline whole = Deadline::after(options.whole);
   std::set<std::tuple<std::string, std::string, std::string>> seen;
   for (const Workload& workload : workloads) {
     const std::string source = workload.pull_source();
     for (const TrackedSlot& slot : workload.slots) {
-      if (!asks(workload, slot, options) || !slot.stamp) continue;
-      const auto* answer = answers.find(*slot.reference, source);
+      const auto asked = asked_of(workload, slot, choices, options);
+      if (!asked || !slot.stamp) continue;
+      const auto* answer = answers.find(*asked, source);
       if (answer == nullptr || !*answer || **answer == slot.stamp->digest()) continue;
       const image::Digest& from = slot.stamp->digest();
       if (!seen.emplace(source, from.str(), (*answer)->str()).second) continue;
       const registry::Keyring& keyring = credentials.of(workload).keyring;
       const auto images = [&](const image::Digest& digest) {
-        return platforms_of(*slot.reference, digest, keyring, resolver, whole.at_most(options.one),
-                            stop);
+        return platforms_of(*asked, digest, keyring, resolver, whole.at_most(options.one), stop);
       };
       const auto before = images(from);
       if (before.empty()) continue;
@@ -230,12 +232,13 @@ void compare_platforms(const std::vector<Workload>& workloads, registry::Resolve
 }  // namespace
 
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
-                  PullCredentials& credentials, const CheckOptions& options, std::stop_token stop) {
+                  PullCredentials& credentials, const Answers& choices, const CheckOptions& options,
+                  std::stop_token stop) {
   credentials.begin(Deadline::after(options.whole), stop);
-  credentials.prefetch(sources_to_read(workloads, options), options.concurrency);
-  std::vector<Question> questions = gather(workloads, credentials, options);
+  credentials.prefetch(sources_to_read(workloads, choices, options), options.concurrency);
+  std::vector<Question> questions = gather(workloads, credentials, choices, options);
   ask_all(questions, resolver, options, stop);
-  ask_refused_again(questions, workloads, resolver, credentials, options, stop);
+  ask_refused_again(questions, workloads, resolver, credentials, choices, options, stop);
   CheckResult result;
   result.asked = questions.size();
   for (const Question& question : questions) {
@@ -248,7 +251,7 @@ CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& re
     }
   }
   if (options.compare_platforms) {
-    compare_platforms(workloads, resolver, credentials, options, stop, result.answers);
+    compare_platforms(workloads, resolver, credentials, choices, options, stop, result.answers);
   }
   return result;
 }

@@ -1,12 +1,11 @@
 // check: one question for each unique (reference, credentials), however many workloads share it.
 //
-// Purpose: stage 2 of a sweep. Bounded concurrency and time; registries take turns, so that a slow
-// one delays mostly its own references (budgets and circuit breakers are the resolver's). Only a
-// fresh answer counts: an old one that stands in for a failure is an error here.
-// Credentials that a registry refuses are read again where they were kept from an earlier sweep,
-// and the question is put once more if they have changed. Thread-safety: a free function;
-// `credentials` belong to it until it returns. Errors: in the answers. Source: design section 4 (2,
-// 5).
+// Purpose: the stage after choose. Bounded concurrency and time; registries take turns, so that a
+// slow one delays mostly its own references (budgets and circuit breakers are the resolver's). Only
+// a fresh answer counts: an old one that stands in for a failure is an error here. Credentials that
+// a registry refuses are read again where they were kept from an earlier sweep, and the question is
+// put once more if they have changed. Thread-safety: a free function; `credentials` belong to it
+// until it returns. Errors: in the answers. Source: design section 4 (2, 5).
 #pragma once
 
 #include <chrono>
@@ -50,8 +49,9 @@ struct CheckResult {
   std::size_t failed = 0;  // of these without a good answer
 };
 
+// `choices`: those of the workloads' policies (choose.h).
 CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
-                  PullCredentials& credentials, const CheckOptions& options,
+                  PullCredentials& credentials, const Answers& choices, const CheckOptions& options,
                   std::stop_token stop = {});
 
 }  // namespace tidemark::sweeper

@@ -41,11 +41,17 @@ Result<workload::Object> read_target(const SweepContext& context, const Target& 
   return workload::parse_object(*text, *target.kind);
 }
 
-bool shares_reference(const Workload& workload, const Workload& other) {
-  return std::ranges::any_of(workload.slots, [&](const TrackedSlot& slot) {
-    return slot.reference && std::ranges::any_of(other.slots, [&](const TrackedSlot& of_other) {
-             return of_other.reference && of_other.reference->tagged() == slot.reference->tagged();
-           });
+// Whether both may be in one wave: by the tag that they have, or that a policy may choose.
+bool may_share_move(const Workload& workload, const Workload& other) {
+  const auto share = [&](const TrackedSlot& one, const TrackedSlot& two) {
+    if (!one.reference || !two.reference) return false;
+    if (one.reference->tagged() == two.reference->tagged()) return true;
+    const bool policy = !policy_of(workload, one).empty() || !policy_of(other, two).empty();
+    return policy && repository_of(*one.reference) == repository_of(*two.reference);
+  };
+  return std::ranges::any_of(workload.slots, [&](const TrackedSlot& one) {
+    return std::ranges::any_of(other.slots,
+                               [&](const TrackedSlot& two) { return share(one, two); });
   });
 }
 
@@ -107,12 +113,13 @@ std::vector<RunningSlot> read_running(const SweepContext& context, Workload& tar
 }
 
 // To which credential the registry answered, by slot.
-std::map<std::string, std::string> credentials_of(const Workload& target,
+std::map<std::string, std::string> credentials_of(const Workload& target, const Answers& answers,
                                                   const CheckResult& checked) {
   std::map<std::string, std::string> out;
   for (const TrackedSlot& slot : target.slots) {
     if (!slot.reference) continue;
-    const auto used = checked.credentials.find({slot.reference->tagged(), target.pull_source()});
+    const std::string asked = destination_of(target, slot, answers).reference(slot).tagged();
+    const auto used = checked.credentials.find({asked, target.pull_source()});
     if (used != checked.credentials.end()) out[slot.id] = used->second;
   }
   return out;
@@ -129,15 +136,20 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
   if (all) {
     judge(all->workloads, context.api, wanted.judge, now, all->problems, stop);
     std::ranges::copy_if(all->workloads, std::back_inserter(asked), [&](const Workload& other) {
-      return other.uid != target.uid && shares_reference(other, target);
+      return other.uid != target.uid && may_share_move(other, target);
     });
   }
   PullCredentials credentials = pull_credentials(context, wanted);
-  const CheckResult checked = check(asked, context.resolver, credentials, wanted.check, stop);
-  adopt_target(context, wanted.adopt, checked.answers, credentials, target, stop);
+  TagChoices choices;
+  Answers answers;
+  choose(asked, context.resolver, credentials, choices, wanted.choose, context.clock, answers,
+         stop);
+  CheckResult checked = check(asked, context.resolver, credentials, answers, wanted.check, stop);
+  answers.update(std::move(checked.answers));
+  adopt_target(context, wanted.adopt, answers, credentials, target, stop);
   Explanation out{.plan = {},
-                  .running = read_running(context, target, checked.answers, credentials, stop),
-                  .credentials = credentials_of(target, checked)};
+                  .running = read_running(context, target, answers, credentials, stop),
+                  .credentials = credentials_of(target, answers, checked)};
   if (all) {
     const auto same = std::ranges::find(all->workloads, target.uid, &Workload::uid);
     if (same != all->workloads.end()) {
@@ -145,7 +157,7 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
       target.failure = same->failure;
       *same = target;
     }
-    auto plans = plan(std::move(all->workloads), checked.answers, now);
+    auto plans = plan(std::move(all->workloads), answers, now);
     pace(plans, wanted.pace, now);
     const auto found = std::ranges::find(plans, target.uid, &WorkloadPlan::uid);
     if (found != plans.end() && all->listed_everything) {
@@ -153,7 +165,7 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
       return out;
     }
   }
-  out.plan = plan_workload(target, checked.answers, now);
+  out.plan = plan_workload(target, answers, now);
   if (all && all->listed_everything) {
     out.plan.problems.emplace_back(
         "a sweep does not look at it: see the configuration's namespaces and selectors");
@@ -289,6 +301,7 @@ SweepOptions sweep_options(const Options& options) {
           .system_namespace = options.system_namespace,
           .kinds = options.config.kinds,
           .read_secrets = options.config.read_secrets,
+          .choose = {.max_age = options.config.sweeper.list_tags_every},
           .check = {.concurrency = options.config.sweeper.check_concurrency,
                     .compare_platforms = options.config.sweeper.compare_platforms,
                     .adopt = options.config.sweeper.adopt},
@@ -392,6 +405,16 @@ int explain(const SweepContext& context, const Options& options, Streams streams
   }
   const Explanation told = explain_among_all(context, under_orders, *tracked, stop);
   streams.out << print_explanation(told, options.format);
+  return kExitOk;
+}
+
+int policies(const SweepContext& context, const Options& options, Streams streams,
+             std::stop_token stop) {
+  SweepOptions wanted = sweep_options(options);
+  wanted.dry_run = true;
+  const auto report = sweep(context, wanted, std::move(stop));
+  if (!report) return complain(streams.err, report.error());
+  streams.out << print_policies(*report, options.format);
   return kExitOk;
 }
 

@@ -1,4 +1,4 @@
-// once, status, explain, history, hold, resume and migrate: what people and CronJobs call.
+// once, status, explain, policy, history, hold, resume and migrate: what people and CronJobs call.
 //
 // Purpose: each command as a function over the interfaces that a sweep works with, printing to a
 // stream and giving the exit code. Thread-safety: one thread.
@@ -31,6 +31,8 @@ int status(const SweepContext& context, const Options& options, Streams streams,
            std::stop_token stop = {});
 int explain(const SweepContext& context, const Options& options, Streams streams,
             std::stop_token stop = {});
+int policies(const SweepContext& context, const Options& options, Streams streams,
+             std::stop_token stop = {});
 int history(const SweepContext& context, const Options& options, Streams streams,
             std::stop_token stop = {});
 int hold(const SweepContext& context, const Options& options, Streams streams,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sweeper/choose.h"
+
 namespace tidemark::sweeper {
 namespace {
 
@@ -12,10 +14,15 @@ SteadyTime later(SteadyTime time, std::chrono::milliseconds by) {
 
 }  // namespace
 
+// By itself, or as a tag of a repository that a policy looks at.
+bool Due::is_known(const std::string& reference) const {
+  return known_.contains(reference) || known_.contains(repository_part(reference));
+}
+
 Due::Added Due::add(const std::string& reference) {
   const SteadyTime now = clock_.steady_now();
   const std::lock_guard lock(mutex_);
-  const bool known = known_.contains(reference);
+  const bool known = is_known(reference);
   auto& names = known ? due_ : unknown_;
   if (!names.contains(reference)) {
     if (names.size() >= options_.max_names) return Added::kFull;
@@ -30,7 +37,7 @@ void Due::know(std::set<std::string> references) {
   known_ = std::move(references);
   for (auto name = unknown_.begin(); name != unknown_.end();) {
     const auto next = std::next(name);
-    if (known_.contains(name->first)) due_.insert(unknown_.extract(name));
+    if (is_known(name->first)) due_.insert(unknown_.extract(name));
     name = next;
   }
 }

@@ -36,7 +36,7 @@ class Due {
 
   // `reference`: Reference::tagged().
   Added add(const std::string& reference);
-  // What all workloads use now.
+  // What all workloads use now: references_of() (sweep.h).
   void know(std::set<std::string> references);
 
   // Until something is due, `time` has passed, or a stop: then false.
@@ -46,6 +46,7 @@ class Due {
   std::map<std::string, SteadyTime> take();
 
  private:
+  bool is_known(const std::string& reference) const;  // with the lock held
   SteadyTime next_wake() const;  // max(): nothing to wake for. With the lock held
 
   const Clock& clock_;

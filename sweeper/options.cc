@@ -119,6 +119,7 @@ struct Commands {
   CLI::App* once = nullptr;
   CLI::App* status = nullptr;
   CLI::App* explain = nullptr;
+  CLI::App* policy = nullptr;
   CLI::App* history = nullptr;
   CLI::App* hold = nullptr;
   CLI::App* resume = nullptr;
@@ -191,6 +192,11 @@ Commands declare(CLI::App& app, Flags& flags) {
       app.add_subcommand("explain", "tell what a sweep would do with one workload, and why");
   add_target(*commands.explain, flags);
   add_output(*commands.explain, flags);
+
+  commands.policy = app.add_subcommand(
+      "policy", "show which tag each tag policy picks, from how many, and why not that");
+  add_selection(*commands.policy, flags);
+  add_output(*commands.policy, flags);
 
   commands.history = app.add_subcommand("history", "print the recorded history of one workload");
   add_target(*commands.history, flags);
@@ -280,7 +286,7 @@ Status select(const Flags& flags, Options& out) {
   if (flags.all_namespaces) selection.namespaces.clear();
   if (!flags.namespaces.empty()) selection.namespaces = flags.namespaces;
   const bool by_hand = out.command == Command::kOnce || out.command == Command::kStatus ||
-                       out.command == Command::kMigrate;
+                       out.command == Command::kPolicy || out.command == Command::kMigrate;
   out.own_namespace_only =
       by_hand && selection.namespaces.empty() && !flags.all_namespaces && flags.excluded.empty();
   return {};
@@ -540,6 +546,7 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
   if (commands.once->parsed()) options.command = Command::kOnce;
   if (commands.status->parsed()) options.command = Command::kStatus;
   if (commands.explain->parsed()) options.command = Command::kExplain;
+  if (commands.policy->parsed()) options.command = Command::kPolicy;
   if (commands.history->parsed()) options.command = Command::kHistory;
   if (commands.hold->parsed()) options.command = Command::kHold;
   if (commands.resume->parsed()) options.command = Command::kResume;

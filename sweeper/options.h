@@ -29,6 +29,7 @@ enum class Command {
   kOnce,
   kStatus,
   kExplain,
+  kPolicy,
   kHistory,
   kHold,
   kResume,

@@ -109,13 +109,19 @@ std::string serialise(const Json& value, Format format) {
   return std::string(out.c_str()) + "\n";
 }
 
+// "sha256:...", with another tag "1.4.1@sha256:...".
+std::string destination_text(const SlotPlan& slot) {
+  if (slot.to_reference.empty()) return slot.to->str();
+  return slot.to_reference.substr(slot.to_reference.rfind(':') + 1) + "@" + slot.to->str();
+}
+
 std::string state_of(const SlotPlan& slot, const RollOutcome* outcome) {
   if (slot.verdict == Verdict::kUpToDate) return "ok";
   if (slot.verdict == Verdict::kRoll) {
-    if (outcome == nullptr) return "has to be updated to " + slot.to->str();
+    if (outcome == nullptr) return "has to be updated to " + destination_text(slot);
     switch (outcome->kind) {
       case RollOutcome::Kind::kRolled:
-        return "updated to " + slot.to->str();
+        return "updated to " + destination_text(slot);
       case RollOutcome::Kind::kNotNeeded:
         return "changed meanwhile, not updated";
       case RollOutcome::Kind::kFailed:
@@ -123,9 +129,30 @@ std::string state_of(const SlotPlan& slot, const RollOutcome* outcome) {
     }
   }
   std::string text(to_string(slot.verdict));
-  if (is_moved(slot.verdict)) text += ", not updated to " + slot.to->str();
+  if (is_moved(slot.verdict)) text += ", not updated to " + destination_text(slot);
   if (!slot.reason.empty()) text += ": " + slot.reason;
   return text;
+}
+
+// A policy's lines as one: "numerical: asc; filter: ^main-".
+std::string one_line(std::string_view policy) {
+  std::string out;
+  while (!policy.empty()) {
+    const std::size_t end = std::min(policy.find('\n'), policy.size());
+    if (const auto line = trimmed(policy.substr(0, end)); !line.empty()) {
+      append_part(out, "; ", line);
+    }
+    policy.remove_prefix(std::min(end + 1, policy.size()));
+  }
+  return printable(std::move(out));
+}
+
+// "semver: ^1.2: 1.4.1, from 12 of 340 tags"
+std::string policy_text(const FollowedPolicy& followed) {
+  std::string out = one_line(followed.policy);
+  if (followed.chosen.empty()) return out;
+  return out + ": " + followed.chosen + ", from " + std::to_string(followed.fitting) + " of " +
+         std::to_string(followed.tags) + " tags";
 }
 
 Json to_json(const SlotPlan& slot) {
@@ -134,6 +161,10 @@ Json to_json(const SlotPlan& slot) {
   if (slot.from) out["stamp"] = slot.from->str();
   if (slot.to) out["digest"] = slot.to->str();
   if (!slot.to_image.empty()) out["newImage"] = slot.to_image;
+  if (slot.followed) {
+    out["policy"] = slot.followed->policy;
+    if (!slot.followed->chosen.empty()) out["chosenTag"] = slot.followed->chosen;
+  }
   return out;
 }
 
@@ -142,6 +173,21 @@ Json to_json(const WorkloadPlan& plan) {
   if (!plan.problems.empty()) out["problems"] = plan.problems;
   out["slots"] = Json::array();
   for (const SlotPlan& slot : plan.slots) out["slots"].push_back(to_json(slot));
+  return out;
+}
+
+Json policies_json(const SweepReport& report) {
+  Json out{{"policies", Json::array()}, {"problems", to_json(report.problems)}};
+  for (const WorkloadPlan& plan : report.plans) {
+    for (const SlotPlan& slot : plan.slots) {
+      if (!slot.followed) continue;
+      Json entry{{"namespace", plan.ns}, {"kind", plan.kind->kind}, {"name", plan.name}};
+      entry.update(to_json(slot));
+      entry["tags"] = slot.followed->tags;
+      entry["fitting"] = slot.followed->fitting;
+      out["policies"].push_back(std::move(entry));
+    }
+  }
   return out;
 }
 
@@ -182,6 +228,15 @@ OutcomeByWorkload by_workload(const std::vector<RollOutcome>& rolls) {
 const RollOutcome* outcome_of(const OutcomeByWorkload& outcomes, const WorkloadPlan& plan) {
   const auto found = outcomes.find({plan.ns, plan.label});
   return found == outcomes.end() ? nullptr : found->second;
+}
+
+std::string unreadable_lines(const std::vector<CollectProblem>& problems) {
+  std::string out;
+  for (const CollectProblem& problem : problems) {
+    out += "cannot be read: " + (problem.ns.empty() ? "" : problem.ns + " ") + problem.what + ": " +
+           printable(problem.error.message) + "\n";
+  }
+  return out;
 }
 
 std::string report_table(const SweepReport& report) {
@@ -389,6 +444,26 @@ std::string print_report(const SweepReport& report, Format format) {
   return format == Format::kTable ? report_table(report) : serialise(report_json(report), format);
 }
 
+std::string print_policies(const SweepReport& report, Format format) {
+  if (format != Format::kTable) return serialise(policies_json(report), format);
+  std::vector<Row> rows{
+      {"NAMESPACE", "WORKLOAD", "SLOT", "POLICY", "IMAGE", "TAG", "FITTING", "STATE", "REASON"}};
+  for (const WorkloadPlan& plan : report.plans) {
+    for (const SlotPlan& slot : plan.slots) {
+      if (!slot.followed) continue;
+      const FollowedPolicy& followed = *slot.followed;
+      const bool listed = !followed.chosen.empty();
+      rows.push_back(
+          {plan.ns, plan.label, slot.slot, one_line(followed.policy), slot.image,
+           listed ? followed.chosen : "-",
+           listed ? std::to_string(followed.fitting) + " of " + std::to_string(followed.tags) : "-",
+           slot.verdict == Verdict::kUpToDate ? "ok" : std::string(to_string(slot.verdict)),
+           slot.reason});
+    }
+  }
+  return table(std::move(rows)) + unreadable_lines(report.problems);
+}
+
 std::string print_explanation(const Explanation& told, Format format) {
   const WorkloadPlan& plan = told.plan;
   if (format != Format::kTable) return serialise(explanation_json(told), format);
@@ -398,6 +473,7 @@ std::string print_explanation(const Explanation& told, Format format) {
     out += "  problem:    " + printable(problem) + "\n";
   for (const SlotPlan& slot : plan.slots) {
     out += "  " + slot.slot + ": " + printable(slot.image) + "\n";
+    if (slot.followed) out += "    policy:     " + policy_text(*slot.followed) + "\n";
     out += "    stamp:      " + (slot.from ? slot.from->digest().str() : "none") + "\n";
     out += "    registry:   " + (slot.to ? slot.to->str() : "not known") + "\n";
     if (const auto used = told.credentials.find(slot.slot); used != told.credentials.end()) {
@@ -448,11 +524,7 @@ std::string print_status(const ClusterStatus& status, Format format, WallTime no
   std::string out = table(std::move(rows), terminal.width, &printed);
   if (terminal.colours) out = coloured(out, status, printed);
   if (shown != nullptr) return out;
-  for (const CollectProblem& problem : status.problems) {
-    out += "cannot be read: " + (problem.ns.empty() ? "" : problem.ns + " ") + problem.what + ": " +
-           printable(problem.error.message) + "\n";
-  }
-  return out;
+  return out + unreadable_lines(status.problems);
 }
 
 std::string print_migration(const MigrationReport& report, Format format) {

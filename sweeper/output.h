@@ -27,6 +27,10 @@ Result<Format> parse_format(std::string_view name);
 // With `rolls`, what became of the plan ("updated to ...", "failed: ...") instead of the intention.
 std::string print_report(const SweepReport& report, Format format);
 
+// policy: one line for each slot that follows one: which tag it picks, from how many, and why not
+// that.
+std::string print_policies(const SweepReport& report, Format format);
+
 struct Explanation {
   WorkloadPlan plan;  // without slots where `note` says why there is no plan
   std::vector<RunningSlot> running;

@@ -35,7 +35,7 @@ struct Wave {
 
 using Move = std::pair<std::string, std::string>;  // reference, digest
 
-Move move_to(const SlotPlan& slot) { return {slot.from->reference(), slot.to->str()}; }
+Move move_to(const SlotPlan& slot) { return {slot.target_reference(), slot.to->str()}; }
 
 // What a slot goes back from.
 Move move_undone(const SlotPlan& slot) {
@@ -122,9 +122,9 @@ class Pacer {
     }
     for (const SlotPlan& slot : plan.slots) {
       if (slot.verdict != Verdict::kRoll) continue;
-      const auto found = by_image_.find(slot.from->reference());
+      const auto found = by_image_.find(slot.target_reference());
       if (found != by_image_.end() && found->second >= options_.max_rollouts_per_image) {
-        return over(found->second, " of " + slot.from->reference());
+        return over(found->second, " of " + slot.target_reference());
       }
     }
     return std::nullopt;
@@ -138,7 +138,7 @@ class Pacer {
     }
     for (const SlotPlan& slot : plan.slots) {
       if (slot.verdict != Verdict::kRoll) continue;
-      if (!counted) ++by_image_[slot.from->reference()];
+      if (!counted) ++by_image_[slot.target_reference()];
       Wave& wave = waves_.at(move_to(slot));
       --wave.pending;
       ++wave.done;

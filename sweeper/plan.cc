@@ -73,23 +73,32 @@ bool always_pulled(const TrackedSlot& slot) { return slot.pull_policy == "Always
 // The image that a roll writes. A pin follows its tag in pin mode, and where only the pin makes the
 // node pull; else a pin (of a rollback that is over) is taken back.
 std::string image_to_write(const Workload& workload, const TrackedSlot& slot,
-                           const image::Digest& target) {
+                           const Destination& towards, const image::Digest& digest) {
+  const std::string written =
+      towards.chosen ? image::with_tag(slot.written, *towards.chosen->tag()) : slot.written;
   if (workload.settings.pins(slot.pull_policy) || (slot.pinned && !always_pulled(slot))) {
-    return workload::pinned_image(slot.written, target);
+    return workload::pinned_image(written, digest);
   }
-  return slot.pinned ? slot.written : "";
+  return slot.pinned || towards.chosen ? written : "";
 }
 
-Ruling rule_on(const Workload& workload, const TrackedSlot& slot,
+Ruling rule_on(const Workload& workload, const TrackedSlot& slot, const Destination& towards,
                const Result<image::Digest>* answer, const Answers& answers, WallTime now) {
   if (auto ruling = not_sweepable(slot)) return std::move(*ruling);
   if (workload.settings.sweep == workload::SweepMode::kOff) {
     return {Verdict::kOff, "tidemark.dev/sweep is off"};
   }
+  if (!towards.known) return {Verdict::kUnresolved, towards.note};
   if (answer == nullptr) return {Verdict::kUnresolved, "not asked in this sweep"};
   if (!answer->has_value()) return {Verdict::kUnresolved, answer->error().message};
   const image::Digest& target = answer->value();
-  if (slot.stamp->digest() == target) return {Verdict::kUpToDate};
+  if (slot.stamp->digest() == target) {
+    // Another tag of the same content is no reason to replace pods.
+    if (towards.chosen) {
+      return {Verdict::kUpToDate, *towards.chosen->tag() + " has the digest that stands"};
+    }
+    return {Verdict::kUpToDate, towards.note};
+  }
   if (answers.same_images(workload.pull_source(), slot.stamp->digest(), target)) {
     return {Verdict::kUpToDate, "its tag names another index of the same images"};
   }
@@ -100,16 +109,18 @@ Ruling rule_on(const Workload& workload, const TrackedSlot& slot,
   if (auto ruling = rollout_in_the_way(workload, now)) return std::move(*ruling);
   const bool careless = slot.pull_policy == "IfNotPresent" &&
                         workload.settings.on_cached_policy == workload::OnCachedPolicy::kRoll;
-  if (!always_pulled(slot) && !careless && image_to_write(workload, slot, target).empty()) {
+  if (!always_pulled(slot) && !careless &&
+      image_to_write(workload, slot, towards, target).empty()) {
     return {Verdict::kNotAlways, "imagePullPolicy is not Always: nodes may keep the old image"};
   }
   return {Verdict::kRoll};
 }
 
 // True where replacing the pods now would, in this slot, run what was not seen or must not run.
-bool blocks_rolls(const TrackedSlot& slot, Verdict verdict) {
+bool blocks_rolls(const TrackedSlot& slot, const Destination& towards, Verdict verdict) {
+  // With another tag to come, the one that stands still names what runs.
   return verdict == Verdict::kUnresolved ||
-         (verdict == Verdict::kHeld && always_pulled(slot) && !slot.pinned);
+         (verdict == Verdict::kHeld && always_pulled(slot) && !slot.pinned && !towards.chosen);
 }
 
 // A rollout of ours failed, and its owner wants it taken back: at once, whatever registries say and
@@ -132,7 +143,13 @@ bool undo(const Workload& workload, WorkloadPlan& plan, WallTime now) {
     planned.verdict = Verdict::kUndo;
     planned.reason = "its rollout failed: " + workload.failure;
     planned.to = slot.rolled_from->digest();
-    planned.to_image = workload::pinned_image(slot.written, *planned.to);
+    // As its owner, or a policy, had it before.
+    const auto back = image::Reference::parse(slot.rolled_from->reference()).value();
+    const bool same_tag = back == *slot.reference;
+    const std::string written =
+        same_tag ? slot.written : image::with_tag(slot.written, *back.tag());
+    planned.to_reference = same_tag ? "" : back.tagged();
+    planned.to_image = workload::pinned_image(written, *planned.to);
     any = true;
   }
   for (SlotPlan& planned : plan.slots) {
@@ -222,9 +239,19 @@ bool WorkloadPlan::rolls() const {
   return std::ranges::any_of(slots, [](const SlotPlan& slot) { return slot.changes(); });
 }
 
+workload::Stamp SlotPlan::target_stamp() const {
+  // A stamp's reference parses, or it would not be a stamp; so does what a tag was put into.
+  return workload::Stamp::make(image::Reference::parse(target_reference()).value(), *to);
+}
+
 std::string move_text(const SlotPlan& slot) {
+  const auto side = [&](const std::string& reference, const image::Digest& digest) {
+    const std::string hex(digest.short_hex());
+    return slot.to_reference.empty() ? hex : reference.substr(reference.rfind(':') + 1) + "@" + hex;
+  };
   return slot.slot + (slot.verdict == Verdict::kUndo ? " rolled back " : " moved ") +
-         std::string(slot.from->digest().short_hex()) + " -> " + std::string(slot.to->short_hex());
+         side(slot.from->reference(), slot.from->digest()) + " -> " +
+         side(slot.to_reference, *slot.to);
 }
 
 WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now) {
@@ -247,10 +274,13 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
   const std::string pull_source = workload.pull_source();
   std::string blocked_by;
   for (const TrackedSlot& slot : workload.slots) {
-    const Result<image::Digest>* answer =
-        slot.reference ? answers.find(*slot.reference, pull_source) : nullptr;
-    Ruling ruling = rule_on(workload, slot, answer, answers, now);
-    if (blocked_by.empty() && blocks_rolls(slot, ruling.verdict)) blocked_by = slot.id;
+    const Destination towards =
+        slot.reference ? destination_of(workload, slot, answers) : Destination{};
+    const Result<image::Digest>* answer = slot.reference && towards.known
+                                              ? answers.find(towards.reference(slot), pull_source)
+                                              : nullptr;
+    Ruling ruling = rule_on(workload, slot, towards, answer, answers, now);
+    if (blocked_by.empty() && blocks_rolls(slot, towards, ruling.verdict)) blocked_by = slot.id;
     SlotPlan& planned = out.slots.emplace_back();
     planned.slot = slot.id;
     planned.image = slot.written;
@@ -259,12 +289,15 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
     planned.from = slot.stamp;
     planned.adopted = slot.adopted;
     planned.since = slot.since;
-    planned.unasked = ruling.verdict == Verdict::kUnresolved && answer == nullptr;
+    planned.followed = towards.followed;
+    planned.unasked = ruling.verdict == Verdict::kUnresolved && answer == nullptr &&
+                      (towards.known || !towards.asked);
     if (answer != nullptr && answer->has_value()) planned.to = answer->value();
+    if (planned.to && towards.chosen) planned.to_reference = towards.chosen->tagged();
     planned.failed =
         ruling.verdict == Verdict::kHeld && planned.to && failed_here(slot, *planned.to);
     if (ruling.verdict == Verdict::kRoll) {
-      planned.to_image = image_to_write(workload, slot, *planned.to);
+      planned.to_image = image_to_write(workload, slot, towards, *planned.to);
     }
   }
   if (undo(workload, out, now)) return out;

@@ -8,6 +8,7 @@
 // Source: design section 4 (3, 5, 7).
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "base/clock.h"
 #include "image/digest.h"
 #include "sweeper/answers.h"
+#include "sweeper/destination.h"
 #include "sweeper/tracked.h"
 #include "workload/stamp.h"
 
@@ -61,11 +63,18 @@ struct SlotPlan {
   bool adopted = false;                 // `from` is the baseline: the template has no stamp
   std::optional<image::Digest> to;      // what the registry serves; kUndo: where it goes back to
   std::string to_image;                 // of a change: the image to write, "" to leave it untouched
-  std::string since = {};               // TrackedSlot::since
-  bool failed = false;                  // kHeld, for a rollout to this digest failed here
-  bool unasked = false;                 // kUnresolved, for no registry was asked
+  std::string to_reference = {};        // where it leads, "" for the reference that stands
+  std::shared_ptr<const FollowedPolicy> followed = {};  // nullptr: it follows no policy
+  std::string since = {};                               // TrackedSlot::since
+  bool failed = false;   // kHeld, for a rollout to this digest failed here
+  bool unasked = false;  // kUnresolved, for no registry was asked
 
   bool changes() const { return verdict == Verdict::kRoll || verdict == Verdict::kUndo; }
+  // Of a slot with `from` (and, for the stamp, `to`): what it leads to.
+  std::string target_reference() const {
+    return to_reference.empty() ? from->reference() : to_reference;
+  }
+  workload::Stamp target_stamp() const;
 };
 
 struct WorkloadPlan {
@@ -87,8 +96,9 @@ struct WorkloadPlan {
   bool rolls() const;  // or goes back
 };
 
-// "app moved 3f1c9a7e2b40 -> 9b2e01c4d5f6", "app rolled back 9b2e01c4d5f6 -> 3f1c9a7e2b40"; of a
-// slot whose verdict is_moved() or kUndo.
+// "app moved 3f1c9a7e2b40 -> 9b2e01c4d5f6", "app rolled back 9b2e01c4d5f6 -> 3f1c9a7e2b40", with
+// another tag "app moved 1.2.0@3f1c9a7e2b40 -> 1.3.0@9b2e01c4d5f6"; of a slot whose verdict
+// is_moved() or kUndo.
 std::string move_text(const SlotPlan& slot);
 
 WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now);

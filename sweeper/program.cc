@@ -194,6 +194,8 @@ void watch_and_sweep(SweepContext context, RunOptions options, Readiness& readin
                      LiveStatus* live, const std::stop_token& stop) {
   PullCredentials credentials = pull_credentials(context, options.sweep);
   context.credentials = &credentials;
+  TagChoices choices;
+  context.choices = &choices;
   Inventory inventory(context.api,
                       {.kinds = options.sweep.kinds,
                        .selection = options.sweep.selection,
@@ -304,6 +306,8 @@ int run_command(Parts& parts, const SweepContext& context, const Options& option
       return status(context, options, streams, stop);
     case Command::kExplain:
       return explain(context, options, streams, stop);
+    case Command::kPolicy:
+      return policies(context, options, streams, stop);
     case Command::kHistory:
       return history(context, options, streams, stop);
     case Command::kHold:

@@ -16,9 +16,9 @@ using workload::set_or_erase;
 using workload::StringMap;
 using workload::value_of;
 
-workload::Stamp new_stamp(const SlotPlan& slot) {
-  // A stamp's reference parses, or it would not be a stamp.
-  return workload::Stamp::make(image::Reference::parse(slot.from->reference()).value(), *slot.to);
+std::string_view reason_of(const SlotPlan& slot) {
+  if (slot.verdict == Verdict::kUndo) return workload::kWhyRolledBack;
+  return slot.to_reference.empty() ? workload::kWhyMoved : workload::kWhyPolicy;
 }
 
 std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTime now) {
@@ -28,9 +28,8 @@ std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTi
     entries.push_back({.time = to_rfc3339(now),
                        .slot = slot.slot,
                        .from = slot.from->str(),
-                       .to = new_stamp(slot).str(),
-                       .why = std::string(slot.verdict == Verdict::kUndo ? workload::kWhyRolledBack
-                                                                         : workload::kWhyMoved),
+                       .to = slot.target_stamp().str(),
+                       .why = std::string(reason_of(slot)),
                        .by = std::string(workload::kStampWriter)});
   }
   return entries;
@@ -57,6 +56,16 @@ workload::Baseline remaining_baseline(workload::Baseline baseline, const Workloa
   return baseline;
 }
 
+// What its owner wrote stays known while a policy writes other tags.
+workload::WrittenImages next_written(workload::WrittenImages images, const WorkloadPlan& plan) {
+  for (const SlotPlan& slot : plan.slots) {
+    if (slot.verdict == Verdict::kRoll && !slot.to_reference.empty()) {
+      images.try_emplace(slot.slot, slot.image);
+    }
+  }
+  return images;
+}
+
 StringMap wanted_annotations(const workload::Object& object, const WorkloadPlan& plan,
                              WallTime now) {
   StringMap wanted = object.annotations;
@@ -71,6 +80,11 @@ StringMap wanted_annotations(const workload::Object& object, const WorkloadPlan&
       workload::parse_baseline(value_of(object.annotations, workload::kBaselineKey));
   if (const auto baseline = remaining_baseline(old_baseline, plan); baseline != old_baseline) {
     set_or_erase(wanted, workload::kBaselineKey, workload::dump_baseline(baseline));
+  }
+  const auto old_written =
+      workload::parse_written_images(value_of(object.annotations, workload::kWrittenImagesKey));
+  if (const auto written = next_written(old_written, plan); written != old_written) {
+    set_or_erase(wanted, workload::kWrittenImagesKey, workload::dump_written_images(written));
   }
   const std::string_view cause = value_of(object.annotations, workload::kChangeCauseKey);
   if (cause.empty() || cause.starts_with(workload::kChangeCausePrefix)) {
@@ -104,7 +118,7 @@ workload::JsonPatch make_roll_patch(const workload::Object& object, const Worklo
     const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
     if (slot == nullptr) continue;
     change_image(patch, *slot, planned.to_image);
-    of_template.insert_or_assign(slot->stamp_key(), new_stamp(planned).str());
+    of_template.insert_or_assign(slot->stamp_key(), planned.target_stamp().str());
   }
   if (plan.restarted_at) {
     of_template.insert_or_assign(std::string(workload::kRestartedAtKey), to_rfc3339(now));

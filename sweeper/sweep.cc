@@ -199,16 +199,46 @@ void plan_and_apply(const SweepContext& context, SweepOptions options, Collectio
   tell(context, report);
 }
 
-// All stages after collect. What `asked` leaves out stands as `before` has it.
+// What slots of these repositories are to run, by their policies.
+std::set<std::string> targets_in(const std::vector<Workload>& workloads,
+                                 const std::set<std::string>& repositories,
+                                 const Answers& answers) {
+  std::set<std::string> out;
+  for (const Workload& workload : workloads) {
+    for (const TrackedSlot& slot : workload.slots) {
+      if (!slot.reference || policy_of(workload, slot).empty()) continue;
+      if (!repositories.contains(repository_of(*slot.reference))) continue;
+      out.insert(destination_of(workload, slot, answers).reference(slot).tagged());
+    }
+  }
+  return out;
+}
+
+// All stages after collect. Of the registries only `pushed` is asked for, references and
+// repositories, and what that leaves out stands as `before` has it; nullptr: everything.
 SweepReport ask_and_apply(const SweepContext& context, const SweepOptions& options,
-                          Collection& collected, const CheckOptions& asked, const Answers& before,
-                          const std::stop_token& stop) {
+                          Collection& collected, const std::set<std::string>* pushed,
+                          const Answers& before, const std::stop_token& stop) {
   SweepReport report = begin_report(context, options, collected, stop);
   PullCredentials of_this_sweep = pull_credentials(context, options);
   PullCredentials& credentials =
       context.credentials != nullptr ? *context.credentials : of_this_sweep;
-  CheckResult checked = check(collected.workloads, context.resolver, credentials, asked, stop);
+  TagChoices choices_of_this_sweep;
+  TagChoices& choices = context.choices != nullptr ? *context.choices : choices_of_this_sweep;
   report.answers = before;
+  ChooseOptions choosing = options.choose;
+  choosing.pushed = pushed;
+  choose(collected.workloads, context.resolver, credentials, choices, choosing, context.clock,
+         report.answers, stop);
+  CheckOptions asked = options.check;
+  std::set<std::string> asked_for;
+  if (pushed != nullptr) {
+    asked_for = *pushed;
+    asked_for.merge(targets_in(collected.workloads, *pushed, report.answers));
+    asked.only = &asked_for;
+  }
+  CheckResult checked =
+      check(collected.workloads, context.resolver, credentials, report.answers, asked, stop);
   report.answers.update(std::move(checked.answers));
   report.references_asked = checked.asked;
   report.references_failed = checked.failed;
@@ -250,7 +280,7 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
     return fail(collected.error());
   }
   SweepReport report =
-      ask_and_apply(context, options, *collected, options.check, /*before=*/{}, stop);
+      ask_and_apply(context, options, *collected, /*pushed=*/nullptr, /*before=*/{}, stop);
   report.took =
       std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.steady_now() - begin);
   context.metrics.record(report, context.clock.wall_now());
@@ -262,7 +292,9 @@ std::set<std::string> references_of(const std::vector<Workload>& workloads) {
   std::set<std::string> out;
   for (const Workload& workload : workloads) {
     for (const TrackedSlot& slot : workload.slots) {
-      if (slot.reference && slot.reference->tag()) out.insert(slot.reference->tagged());
+      if (!slot.reference || !slot.reference->tag()) continue;
+      out.insert(slot.reference->tagged());
+      if (!policy_of(workload, slot).empty()) out.insert(repository_of(*slot.reference));
     }
   }
   return out;
@@ -275,13 +307,14 @@ Result<std::optional<SweepReport>> sweep_pushed(const SweepContext& context,
   auto collected = collect_under_orders(context, options, source, stop);
   if (!collected) return fail(collected.error());
   std::set<std::string> used;
-  for (const std::string& reference : references_of(collected->workloads)) {
-    if (pushed.contains(reference)) used.insert(reference);
+  const std::set<std::string> known = references_of(collected->workloads);
+  for (const auto& [reference, since] : pushed) {
+    for (const std::string& name : {reference, repository_part(reference)}) {
+      if (known.contains(name)) used.insert(name);
+    }
   }
   if (used.empty()) return std::nullopt;
-  CheckOptions asked = options.check;
-  asked.only = &used;
-  SweepReport report = ask_and_apply(context, options, *collected, asked, before, stop);
+  SweepReport report = ask_and_apply(context, options, *collected, &used, before, stop);
   context.metrics.record_rolls(report, context.clock.wall_now());
   context.metrics.record_pushed(report, pushed, context.clock.steady_now());
   for (const RollOutcome& outcome : report.rolls) log_outcome(context.log, outcome);

@@ -1,10 +1,10 @@
 // sweep: one pass over the cluster, as one function of named stages.
 //
-// Purpose: collect -> judge -> check -> adopt -> plan -> pace -> apply -> tell. Everything that a
-// sweep knows is in the objects themselves; between two sweeps nothing is remembered but metrics
-// and, for minutes, pull credentials (credentials.h). Thread-safety: one sweep at a time per
-// SweepMetrics; callers (run, once) see to it. Errors: a Result error where the pass could not be
-// made at all; all else is in the report.
+// Purpose: collect -> judge -> choose -> check -> adopt -> plan -> pace -> apply -> tell.
+// Everything that a sweep knows is in the objects themselves; between two sweeps nothing is
+// remembered but metrics and, for minutes, pull credentials (credentials.h) and what policies chose
+// (choose.h). Thread-safety: one sweep at a time per SweepMetrics; callers (run, once) see to it.
+// Errors: a Result error where the pass could not be made at all; all else is in the report.
 #pragma once
 
 #include <chrono>
@@ -27,6 +27,7 @@
 #include "sweeper/adopt.h"
 #include "sweeper/apply.h"
 #include "sweeper/check.h"
+#include "sweeper/choose.h"
 #include "sweeper/collect.h"
 #include "sweeper/credentials.h"
 #include "sweeper/judge.h"
@@ -44,6 +45,7 @@ struct SweepOptions {
   std::string system_namespace = "tidemark-system";  // Tidemark's own: cluster_orders()
   workload::KindTable kinds;
   bool read_secrets = true;  // false: nobody's pull secrets are read
+  ChooseOptions choose;
   CheckOptions check;
   JudgeOptions judge;
   AdoptOptions adopt;
@@ -81,6 +83,7 @@ struct SweepContext {
   Logger log;
   kube::EventSink* events = nullptr;       // nullptr: nobody is told
   PullCredentials* credentials = nullptr;  // nullptr: of one sweep alone
+  TagChoices* choices = nullptr;           // the same
   notify::Audience* audience = nullptr;    // outside the cluster; nullptr: nobody
 };
 
@@ -103,7 +106,8 @@ Result<std::optional<SweepReport>> sweep_pushed(const SweepContext& context,
                                                 const Answers& before, const Pushed& pushed,
                                                 std::stop_token stop);
 
-// The tagged references that workloads use.
+// The tagged references that workloads use, and the repositories of which a policy may choose
+// another tag ("docker.io/library/nginx").
 std::set<std::string> references_of(const std::vector<Workload>& workloads);
 
 // The next steps of paced rolls, by the answers of the sweep that paced them: no registry is asked.

@@ -57,13 +57,16 @@ void read_image(TrackedSlot& tracked, const workload::Slot& slot, const std::opt
 }
 
 // The newest history entry of this slot: when it was, and the digest to which it led, if that is of
-// this reference.
+// this reference, or of one that a policy may have chosen.
 void read_newest_entry(TrackedSlot& slot, const std::vector<workload::HistoryEntry>& history) {
   const auto newest = std::ranges::find(history, slot.id, &workload::HistoryEntry::slot);
   if (newest == history.end()) return;
   slot.since = newest->time;
   const auto to = Stamp::parse(newest->to);
-  if (to && slot.reference && to->is_for(*slot.reference)) slot.last_recorded = to->digest();
+  if (!to || !slot.reference) return;
+  const bool by_policy =
+      newest->why == workload::kWhyPolicy && to->is_of_repository(*slot.reference);
+  if (by_policy || to->is_for(*slot.reference)) slot.last_recorded = to->digest();
 }
 
 // Where the last roll found this slot, if that roll is what made its stamp.
@@ -71,10 +74,10 @@ std::optional<Stamp> last_roll_from(const std::vector<workload::HistoryEntry>& h
                                     const TrackedSlot& slot) {
   if (!slot.stamp) return std::nullopt;
   for (const workload::HistoryEntry& entry : history) {
-    if (entry.why != workload::kWhyMoved || entry.time != history.front().time) break;
+    if (!workload::is_roll(entry) || entry.time != history.front().time) break;
     if (entry.slot != slot.id || entry.to != slot.stamp->str()) continue;
     auto from = Stamp::parse(entry.from);
-    if (from && from->is_for(*slot.reference)) return std::move(*from);
+    if (from && from->is_of_repository(*slot.reference)) return std::move(*from);
   }
   return std::nullopt;
 }
@@ -148,9 +151,9 @@ Workload track(const workload::Object& object) {
     out.failure =
         object.rollout.deadline_exceeded ? "it passed its progress deadline" : "its status says so";
   }
-  out.rolled_last = !history.empty() && history.front().why == workload::kWhyMoved;
+  out.rolled_last = !history.empty() && workload::is_roll(history.front());
   for (const workload::HistoryEntry& entry : history) {
-    if (entry.why != workload::kWhyMoved) continue;
+    if (!workload::is_roll(entry)) continue;
     out.last_roll = entry.time;
     break;
   }

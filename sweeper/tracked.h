@@ -51,9 +51,10 @@ struct TrackedSlot {
   std::vector<image::Digest> failed;          // of these, by a rollout of ours that failed here
   std::optional<workload::Stamp>
       rolled_from;  // where the last roll, which is ours, brought it from
-  std::optional<image::Digest> last_recorded;  // where the newest history entry of it leads
-  std::string since;                           // RFC 3339: the time of that entry; "" for none
-  std::string problem;                         // why it is not sweepable, for people
+  // Where the newest history entry of it leads; of another tag only where it follows a policy.
+  std::optional<image::Digest> last_recorded;
+  std::string since;    // RFC 3339: the time of that entry; "" for none
+  std::string problem;  // why it is not sweepable, for people
 };
 
 struct Workload {

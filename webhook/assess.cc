@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "policy/tag_policy.h"
 #include "workload/annotations.h"
 #include "workload/bare_template.h"
 
@@ -143,19 +144,42 @@ SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_
   return plan;
 }
 
+// Files and Git still have the image from which a policy led away: what stands is kept. An undo is
+// another matter, and is seen before.
+void keep_chosen_tag(const Review& review, const Assessment& assessment, SlotPlan& plan) {
+  const Slot* old_slot =
+      workload::find_slot(review.old_object->pod_template, plan.slot.stamp_key());
+  if (plan.same_reference || !plan.reference || old_slot == nullptr ||
+      !workload::is_left_behind(assessment.written_images, assessment.history, plan.slot.id(),
+                                *plan.reference)) {
+    return;
+  }
+  const auto stands =
+      plan.old_stamp ? workload::unpinned_image(plan.old_image, *plan.old_stamp) : std::nullopt;
+  SlotImage image = workload::read_slot_image(stands.value_or(plan.old_image));
+  if (image.kind != SlotImage::Kind::kTag) return;
+  plan.written = stands.value_or(plan.old_image);
+  plan.reference = std::move(image.reference);
+  plan.left_behind = true;
+  plan.same_reference = true;
+}
+
 // The owner's own pin (see compare_slot) is an edit that same_bare_template cannot see.
 bool owner_pinned(const SlotPlan& plan) {
   return plan.old_stamp && !plan.same_reference &&
          workload::unpinned_image(plan.slot.image, *plan.old_stamp).has_value();
 }
 
+bool needs_rewriting(const SlotPlan& plan) { return plan.pinned_by_submitted || plan.left_behind; }
+
 // The submitted object; pins that only its own stamps explain (a first invocation that rolled back,
-// a revision that was pinned) give way to what the comparison can match.
-std::string without_submitted_pins(const Review& review, const std::vector<SlotPlan>& slots) {
+// a revision that was pinned), and images that a policy has left behind, give way to what the
+// comparison can match.
+std::string without_own_images(const Review& review, const std::vector<SlotPlan>& slots) {
   auto object = nlohmann::json::parse(review.object_json, nullptr, /*allow_exceptions=*/false);
   for (const SlotPlan& plan : slots) {
     const nlohmann::json::json_pointer pointer(plan.slot.image_pointer);
-    if (!plan.pinned_by_submitted || !object.contains(pointer)) continue;
+    if (!needs_rewriting(plan) || !object.contains(pointer)) continue;
     object[pointer] = plan.same_reference ? plan.old_image : plan.written;
   }
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -170,8 +194,8 @@ Result<bool> template_edited(const Review& review, const Stamps& old_stamps,
   if (std::ranges::any_of(slots, owner_pinned)) return true;
   std::string_view submitted = review.object_json;
   std::string rewritten;
-  if (std::ranges::any_of(slots, &SlotPlan::pinned_by_submitted)) {
-    submitted = rewritten = without_submitted_pins(review, slots);
+  if (std::ranges::any_of(slots, needs_rewriting)) {
+    submitted = rewritten = without_own_images(review, slots);
   }
   const auto same =
       workload::same_bare_template(review.old_object_json, submitted, *review.kind, old_stamps);
@@ -202,6 +226,14 @@ bool all_stamps_gone(const Review& review, const Stamps& old_stamps) {
   const bool any = std::ranges::any_of(
       submitted, [](const auto& entry) { return workload::is_stamp_key(entry.first); });
   return !old_stamps.empty() && !any && review.field_manager.empty();
+}
+
+void tell_unreadable_policies(Assessment& assessment) {
+  for (const auto& [slot, text] : assessment.settings.policies) {
+    const auto policy = policy::TagPolicy::parse(text);
+    if (policy) continue;
+    assessment.problems.push_back("the policy of " + slot + ": " + policy.error().message);
+  }
 }
 
 // Back to the baseline, as far as the submitted object has it: an undo brings it along (from the
@@ -262,6 +294,8 @@ Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
     assessment.held = workload::parse_held(workload::value_of(old_annotations, workload::kHeldKey));
     assessment.baseline =
         workload::parse_baseline(workload::value_of(old_annotations, workload::kBaselineKey));
+    assessment.written_images = workload::parse_written_images(
+        workload::value_of(old_annotations, workload::kWrittenImagesKey));
   }
   const History submitted_history =
       workload::parse_history(workload::value_of(object.annotations, workload::kHistoryKey));
@@ -277,6 +311,10 @@ Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
       plan.rollback_to = plan.submitted_stamp;
       assessment.undo = true;
     }
+    plan.by_policy = effective.settings.policies.contains(plan.slot.id());
+    if (plan.by_policy && review.old_object && !plan.rollback_to) {
+      keep_chosen_tag(review, assessment, plan);
+    }
     assessment.slots.push_back(std::move(plan));
   }
   const auto edited = template_edited(review, old_stamps, assessment.slots);
@@ -291,9 +329,11 @@ Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
   if (assessment.undo) effective = workload::effective_settings(*review.old_object, ns, defaults);
   assessment.settings = std::move(effective.settings);
   assessment.problems = std::move(effective.problems);
+  tell_unreadable_policies(assessment);
 
   for (SlotPlan& plan : assessment.slots) {
     plan.step = step_of(plan, assessment, review);
+    plan.by_policy = assessment.settings.policies.contains(plan.slot.id());
     const bool listed = assessment.held.contains(plan.slot.id());
     const bool kept = plan.same_reference && plan.old_stamp;
     plan.held_by_hand = kept && assessment.settings.hold_on(plan.slot.id(), now) != nullptr;

@@ -50,6 +50,10 @@ struct SlotPlan {
   std::optional<workload::Stamp> submitted_stamp = {};
   bool first_answer = false;         // submitted_stamp is ours, of a first invocation of this write
   bool pinned_by_submitted = false;  // the image is a pin that only this stamp explains
+  bool by_policy = false;            // it follows a tag policy, and may name tags of its choice
+  // The submitted image is what its owner wrote before a policy chose another tag (`written` has
+  // that one): nothing new is wished.
+  bool left_behind = false;
 
   bool held = false;          // rule 4: keeps its stamp unless the tag moved on
   bool held_by_hand = false;  // the same, wherever the tag moves
@@ -74,6 +78,7 @@ struct Assessment {
   std::vector<workload::HistoryEntry> history;
   workload::Held held;
   workload::Baseline baseline;
+  workload::WrittenImages written_images;
 };
 
 // `review.object` must be there. `ns`: the namespace's own metadata, as far as it is known.

@@ -97,6 +97,7 @@ class Decider {
     set_history(wanted);
     set_held(wanted);
     set_unstamped(wanted);
+    set_written_images(wanted);
     set_change_cause(wanted);
     fit_records(wanted);
     if (is_pod()) fit_stamps(wanted);
@@ -114,6 +115,7 @@ class Decider {
           (assessment_.edited ? "" : ", they stay") +
           "; an undo to a revision from before Tidemark cannot bring older images back");
     }
+    warn_of_kept_tags();
     warn_of_replaced_stamps();
     warn_of_pull_policies();
     warn_of_latest();
@@ -224,7 +226,9 @@ class Decider {
     if (holds == held_.end()) return told;
     told += ",";
     for (const workload::Hold& hold : holds->second) told += " " + short_form(hold.digest);
-    return told + (holds->second.size() == 1 ? " is" : " are") + " held until the tag moves on";
+    return told + (holds->second.size() == 1 ? " is" : " are") +
+           (plan.by_policy ? " held until its policy chooses another"
+                           : " held until the tag moves on");
   }
 
   SlotResult decide_slot(const SlotPlan& plan) {
@@ -254,11 +258,17 @@ class Decider {
     const auto found = answers_.find(plan.reference->tagged());
     const Result<image::Digest> answer =
         found == answers_.end() ? fail(ErrorKind::kInternal, "not asked") : found->second;
-    if (!plan.same_reference) held_.erase(plan.slot.id());
+    // What a policy must not choose is held whatever tag its slot has now, but for the very one
+    // that its owner asks for.
+    if (!plan.same_reference && !plan.by_policy) held_.erase(plan.slot.id());
     if (plan.rollback_to) return roll_back(plan, answer);
     if (plan.held && hold_stands(plan, answer)) return keep(plan, answer);
     if (!answer) return failed(plan, answer.error());
-    if (plan.held) held_.erase(plan.slot.id());
+    if (plan.by_policy) {
+      release(plan.slot.id(), *answer);
+    } else if (plan.held) {
+      held_.erase(plan.slot.id());
+    }
     return stamped(plan, *answer,
                    review_.old_object ? workload::kWhyEdited : workload::kWhyCreated);
   }
@@ -294,19 +304,22 @@ class Decider {
     const std::string id = plan.slot.id();
     const image::Digest& target = plan.rollback_to->digest();
     release(id, target);
+    const bool served_now = answer && *answer == target;
+    // Back from the tag that a policy chose, which is what must not be chosen again.
+    const bool from_other_tag = plan.by_policy && !plan.same_reference;
     // Served now anyway: nothing to pin or to hold, and its owner has just lifted the hold on it.
-    if (answer && *answer == target) {
+    if (served_now && !from_other_tag) {
       held_.erase(id);
       return stamped(plan, target, workload::kWhyRolledBack);
     }
     std::optional<image::Digest> left;
-    if (answer) {
+    if (answer && !from_other_tag) {
       left = *answer;
     } else if (plan.old_stamp) {
       left = plan.old_stamp->digest();
     }
     if (left && *left != target) hold(id, *left);
-    const bool pin = pins(plan) || policy_.pin_on_rollback;
+    const bool pin = pins(plan) || (policy_.pin_on_rollback && !served_now);
     SlotResult result{.image = pin ? workload::pinned_image(plan.written, target) : plan.written,
                       .stamp = plan.rollback_to,
                       .why = workload::kWhyRolledBack,
@@ -385,7 +398,8 @@ class Decider {
   // Rule 5, last sentence, and the first line of rule 1.
   void restore_keys(StringMap& wanted) const {
     const auto ours = [&](const std::string& key) {
-      return assessment_.undo ? key.starts_with(kOwnKeyPrefix) : workload::is_written_key(key);
+      if (!assessment_.undo) return workload::is_written_key(key);
+      return key.starts_with(kOwnKeyPrefix) || workload::is_policy_key(key);
     };
     std::erase_if(wanted, [&](const auto& entry) { return ours(entry.first); });
     for (const auto& [key, value] : old_annotations_) {
@@ -421,6 +435,21 @@ class Decider {
     workload::set_or_erase(wanted, workload::kUnstampedKey, workload::dump_unstamped(records));
   }
 
+  // What its owner writes anew is no policy's any more.
+  void set_written_images(StringMap& wanted) const {
+    workload::WrittenImages images = assessment_.written_images;
+    if (images.empty()) return;
+    for (const SlotPlan& plan : assessment_.slots) {
+      if (!plan.same_reference && !plan.rollback_to) images.erase(plan.slot.id());
+    }
+    if (assessment_.edited) {
+      std::erase_if(images, [&](const auto& entry) { return !has_slot(entry.first); });
+    }
+    if (images == assessment_.written_images) return;
+    workload::set_or_erase(wanted, workload::kWrittenImagesKey,
+                           workload::dump_written_images(images));
+  }
+
   static bool is_our_cause(const StringMap& annotations) {
     const auto found = annotations.find(workload::kChangeCauseKey);
     return found != annotations.end() && found->second.starts_with(workload::kChangeCausePrefix);
@@ -454,8 +483,8 @@ class Decider {
       shorten_history(wanted, entries);
     }
     if (!fits() && is_our_cause(wanted)) wanted.erase(std::string(workload::kChangeCauseKey));
-    for (const std::string_view key :
-         {workload::kUnstampedKey, workload::kBaselineKey, workload::kHeldKey}) {
+    for (const std::string_view key : {workload::kUnstampedKey, workload::kBaselineKey,
+                                       workload::kWrittenImagesKey, workload::kHeldKey}) {
       if (!fits()) wanted.erase(std::string(key));
     }
   }
@@ -469,6 +498,15 @@ class Decider {
     }
     workload::set_or_erase(wanted, workload::kHistoryKey,
                            entries.empty() ? "" : workload::dump_history(entries));
+  }
+
+  void warn_of_kept_tags() {
+    for (const SlotPlan& plan : assessment_.slots) {
+      if (!plan.left_behind) continue;
+      decision_.warnings.push_back(warning_for(
+          plan,
+          "keeps " + plan.written + ", which its policy chose in place of " + plan.slot.image));
+    }
   }
 
   // Rule 6.

@@ -48,6 +48,7 @@ constexpr milliseconds kMinInterval = 1s;
 constexpr milliseconds kMaxInterval = 24h;
 constexpr milliseconds kMaxCacheAge = 24h;
 constexpr milliseconds kMaxCooldown = 24h * 31;
+constexpr milliseconds kMaxListTagsEvery = 24h;
 // Each request under way holds a connection: far above what registries allow one client.
 constexpr std::uint64_t kMaxConcurrency = 1000;
 // Each is compared with a reference's registry, in turn.
@@ -258,6 +259,8 @@ class Reader {
           [&](const YamlValue& v) { s.max_rollouts_per_namespace = v.number(1, kMaxRollouts); }},
          {"maxRolloutsPerImage",
           [&](const YamlValue& v) { s.max_rollouts_per_image = v.number(1, kMaxRollouts); }},
+         {"listTagsEvery",
+          [&](const YamlValue& v) { s.list_tags_every = v.duration(0ms, kMaxListTagsEvery); }},
          {"compare",
           [&](const YamlValue& v) {
             s.compare_platforms = v.parsed(parse_compare, {"index", "platform"});

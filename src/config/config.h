@@ -47,6 +47,7 @@ struct SweeperConfig {
   std::size_t max_rollouts = 20;       // under way at once: in all, of a namespace, of an image
   std::size_t max_rollouts_per_namespace = 10;
   std::size_t max_rollouts_per_image = 10;
+  std::chrono::milliseconds list_tags_every{300'000};  // of repositories that a policy looks at
   bool compare_platforms = false;  // an index with the same images has not moved
   bool adopt = true;         // write down what workloads without stamps run (tidemark.dev/baseline)
   bool waves = true;         // one workload of an image first, then a tenth, then the rest

@@ -107,11 +107,6 @@ bool is_path_component(std::string_view text) {
   }
 }
 
-bool is_tag(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxTagBytes && is_word(text.front()) &&
-         std::ranges::all_of(text, [](char c) { return is_word(c) || c == '.' || c == '-'; });
-}
-
 // Docker's rule for what stands before the first '/': "localhost", anything with a dot or a colon,
 // and anything with an upper-case letter (which no repository may have) is a registry.
 bool looks_like_registry(std::string_view text) {
@@ -125,6 +120,18 @@ std::unexpected<Error> invalid(std::string_view text, std::string_view reason) {
 }
 
 }  // namespace
+
+bool is_tag(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxTagBytes && is_word(text.front()) &&
+         std::ranges::all_of(text, [](char c) { return is_word(c) || c == '.' || c == '-'; });
+}
+
+std::string with_tag(std::string_view written, std::string_view tag) {
+  written = written.substr(0, written.find('@'));
+  const std::size_t slash = written.rfind('/');
+  const std::size_t colon = written.find(':', slash == std::string_view::npos ? 0 : slash);
+  return std::string(written.substr(0, colon)).append(":").append(tag);
+}
 
 Result<Reference> Reference::parse(std::string_view text) {
   if (text.empty()) return invalid(text, "is empty");
@@ -192,6 +199,13 @@ std::string Reference::str() const {
   if (tag_) text.append(":").append(*tag_);
   if (digest_) text.append("@").append(digest_->str());
   return text;
+}
+
+Reference Reference::with_tag(std::string tag) const {
+  Reference out = *this;
+  out.tag_ = std::move(tag);
+  out.digest_.reset();
+  return out;
 }
 
 std::string Reference::tagged() const {

@@ -18,6 +18,12 @@
 
 namespace tidemark::image {
 
+// At most 128 letters, digits, '_', '.' and '-', of which the last two do not come first.
+bool is_tag(std::string_view text);
+// An image name as its owner wrote it, with another tag in the place of what it had; its digest
+// goes with the old tag. `written` parses, `tag` is_tag().
+std::string with_tag(std::string_view written, std::string_view tag);
+
 class Reference {
  public:
   // The whole grammar: domain with port, IPv6 in brackets, path components, tag, digest. Without a
@@ -37,6 +43,8 @@ class Reference {
   // given the kubelet and containerd pull by the digest and ignore the tag, so such a slot needs no
   // resolving; who asks a registry with both wants to know where the tag points now.
   std::string manifest_name() const;
+  // The same repository with this tag, which is_tag(), and no digest.
+  Reference with_tag(std::string tag) const;
 
   friend bool operator==(const Reference&, const Reference&) = default;
 

@@ -21,6 +21,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "registry/lru_map.h"
@@ -51,6 +52,9 @@ class CachingResolver final : public Resolver {
 
   Result<Resolution> resolve(const Query& query, Deadline deadline,
                              std::stop_token stop = {}) override;
+  Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop = {}) override {
+    return inner_.tags(query, deadline, std::move(stop));
+  }
   std::optional<Result<Resolution>> known(const Query& query) override;
   // How many callers wait for another's question now.
   std::size_t waiting() const { return flights_.waiting(); }

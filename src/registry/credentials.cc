@@ -92,6 +92,12 @@ std::string printable_host(std::string_view location) {
 
 }  // namespace
 
+std::string identity_of(const std::vector<Credential>& credentials) {
+  std::string identity;
+  for (const Credential& credential : credentials) identity += credential.identity() + " ";
+  return identity;
+}
+
 std::string Credential::identity() const {
   if (anonymous()) return "anonymous";
   if (!login.empty()) return "login " + login;

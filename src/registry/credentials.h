@@ -37,6 +37,9 @@ struct Credential {
   std::string identity() const;
 };
 
+// Equal for equal lists, tried in the same order, and reveals none.
+std::string identity_of(const std::vector<Credential>& credentials);
+
 class Keyring {
  public:
   // The bytes of Secret.data[".dockerconfigjson"] or [".dockercfg"], base64 already decoded.

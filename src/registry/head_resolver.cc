@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -162,7 +163,8 @@ HeadResolver::HeadResolver(const Options& options, const Endpoints& endpoints,
 
 Result<Resolution> HeadResolver::resolve(const Query& query, Deadline deadline,
                                          std::stop_token stop) {
-  auto result = guarded(query, deadline, stop);
+  auto result = guarded(query, deadline, stop,
+                        [this](const Question& question) { return ask_digest(question); });
   if (!result) {
     const std::string name = query.reference.str();
     log_.debug("reference not resolved", {{"reference", name}, {"cause", result.error().message}});
@@ -171,8 +173,20 @@ Result<Resolution> HeadResolver::resolve(const Query& query, Deadline deadline,
   return result;
 }
 
-Result<Resolution> HeadResolver::guarded(const Query& query, Deadline deadline,
-                                         const std::stop_token& stop) {
+Result<TagList> HeadResolver::tags(const Query& query, Deadline deadline, std::stop_token stop) {
+  auto result = guarded(query, deadline, stop,
+                        [this](const Question& question) { return ask_tags(question); });
+  if (!result) {
+    const std::string name = query.reference.registry() + "/" + query.reference.repository();
+    log_.debug("tags not listed", {{"repository", name}, {"cause", result.error().message}});
+    return fail(within("tags of " + name, std::move(result.error())));
+  }
+  return result;
+}
+
+template <typename Ask>
+auto HeadResolver::guarded(const Query& query, Deadline deadline, const std::stop_token& stop,
+                           Ask ask) -> std::invoke_result_t<Ask, const Question&> {
   if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "canceled");
   const auto endpoint = endpoints_.find(query.reference.registry());
   if (!endpoint) return fail(endpoint.error());
@@ -187,7 +201,7 @@ Result<Resolution> HeadResolver::guarded(const Query& query, Deadline deadline,
   if (!ticket) return fail(ticket.error());
 
   const bool fair = deadline.remaining() >= std::min(kFairBudget, endpoint->timeout);
-  auto result = try_credentials(query, *endpoint, deadline, stop);
+  auto result = try_credentials(query, *endpoint, deadline, stop, ask);
   if (result || result.error().http_status != 0) {
     ticket->succeeded();
   } else if (result.error().kind == ErrorKind::kUnavailable ||
@@ -197,13 +211,15 @@ Result<Resolution> HeadResolver::guarded(const Query& query, Deadline deadline,
   return result;
 }
 
-Result<Resolution> HeadResolver::try_credentials(const Query& query, const Endpoint& endpoint,
-                                                 Deadline deadline, const std::stop_token& stop) {
+template <typename Ask>
+auto HeadResolver::try_credentials(const Query& query, const Endpoint& endpoint, Deadline deadline,
+                                   const std::stop_token& stop, Ask ask)
+    -> std::invoke_result_t<Ask, const Question&> {
   static const std::vector<Credential> kAnonymous(1);
   const std::vector<Credential>& credentials =
       query.credentials.empty() ? kAnonymous : query.credentials;
   const std::string repository = endpoint.repository(query.reference.repository());
-  Result<Resolution> result = fail(ErrorKind::kInternal, "no credential");
+  std::invoke_result_t<Ask, const Question&> result = fail(ErrorKind::kInternal, "no credential");
   for (const Credential& credential : credentials) {
     const std::string account = account_key(endpoint, credential);
     if (auto open = breaker_.check(account); !open) return fail(open.error());
@@ -232,20 +248,12 @@ Result<Resolution> HeadResolver::try_credentials(const Query& query, const Endpo
   return result;
 }
 
-Result<Answer> HeadResolver::request_manifest(const Question& question, std::string_view method,
-                                              Authorization& authorization) {
-  const image::Reference& reference = question.reference;
-  const bool head = method == "HEAD";
-  // The grammar leaves nothing in a repository, tag or digest that a path would have to escape.
-  net::Request request{
-      .method = std::string(method), .url = question.endpoint.base, .headers = {}, .body = {}};
-  request.url.target += "/v2/" + question.repository + "/manifests/" + reference.manifest_name();
-  request.headers.push_back({"Accept", join_types()});
-  request.max_body_bytes = head ? kMaxErrorBodyBytes : kMaxManifestBytes;
-
+Result<Answer> HeadResolver::send(const Question& question, Operation operation,
+                                  const net::Request& request, Authorization& authorization) {
+  const bool head = operation == Operation::kHead;
   const std::string& name = question.endpoint.name;
   const std::string account = account_key(question.endpoint, question.credential);
-  const auto send = [&]() -> Result<Answer> {
+  const auto once = [&]() -> Result<Answer> {
     // Who waits for a turn still has a fair time for the answer.
     const Deadline latest =
         Deadline::at(question.deadline.point() - std::min(kFairBudget, question.endpoint.timeout));
@@ -257,26 +265,71 @@ Result<Answer> HeadResolver::request_manifest(const Question& question, std::str
       return fail(std::move(turn.error()));
     }
     if (auto turn = wait(name, question.endpoint.spacing); !turn) return fail(turn.error());
-    auto answer = exchange_.send(reference.registry(), head ? Operation::kHead : Operation::kGet,
-                                 request, authorization.header, question.deadline, question.stop);
+    auto answer = exchange_.send(question.reference.registry(), operation, request,
+                                 authorization.header, question.deadline, question.stop);
     if (answer && !answer->from_elsewhere) quotas_.learn(account, head, answer->response.headers);
     return answer;
   };
-  auto answer = send();
+  auto answer = once();
   if (!answer || answer->response.status != 401) return answer;
   if (answer->from_elsewhere) return answer;
   auto renewed = authorizer_.after_refusal(question, answer->response.headers, authorization);
   if (!renewed) return fail(renewed.error());
   authorization = std::move(*renewed);
-  return send();
+  return once();
 }
 
-Result<Resolution> HeadResolver::ask(const Question& question) {
+Result<Answer> HeadResolver::request_manifest(const Question& question, Operation operation,
+                                              Authorization& authorization) {
+  const bool head = operation == Operation::kHead;
+  // The grammar leaves nothing in a repository, tag or digest that a path would have to escape.
+  net::Request request{
+      .method = head ? "HEAD" : "GET", .url = question.endpoint.base, .headers = {}, .body = {}};
+  request.url.target +=
+      "/v2/" + question.repository + "/manifests/" + question.reference.manifest_name();
+  request.headers.push_back({"Accept", join_types()});
+  request.max_body_bytes = head ? kMaxErrorBodyBytes : kMaxManifestBytes;
+  return send(question, operation, request, authorization);
+}
+
+Result<TagList> HeadResolver::ask_tags(const Question& question) {
+  auto authorization = authorizer_.before(question);
+  if (!authorization) return fail(authorization.error());
+  net::Request request{.url = question.endpoint.base, .headers = {}, .body = {}};
+  request.url.target +=
+      "/v2/" + question.repository + "/tags/list?n=" + std::to_string(kTagsOfAPage);
+  request.headers.push_back({"Accept", "application/json"});
+  request.max_body_bytes = kMaxTagPageBytes;
+  TagList out;
+  for (std::size_t page = 0; page < kMaxTagPages; ++page) {
+    const auto answer = send(question, Operation::kTags, request, *authorization);
+    if (!answer) return fail(answer.error());
+    if (answer->response.status != 200) {
+      return fail(answer_error(answer->response, clock_.wall_now(), question.credential,
+                               authorization->header));
+    }
+    auto tags = parse_tag_page(answer->response.body);
+    if (!tags) return unusable(std::move(tags.error().message));
+    std::ranges::move(*tags, std::back_inserter(out.tags));
+    if (out.tags.size() > kMaxTags) break;
+    auto next = next_tag_page(request.url, answer->response.headers);
+    if (!next) return out;
+    if (*next == request.url.target) return unusable("a page of tags leads to itself");
+    request.url.target = std::move(*next);
+  }
+  return fail(Error{.kind = ErrorKind::kTooLarge,
+                    .message = "more than " + std::to_string(kMaxTags) + " tags, or " +
+                               std::to_string(kMaxTagPages) + " pages of them",
+                    .http_status = 200});
+}
+
+Result<Resolution> HeadResolver::ask_digest(const Question& question) {
   auto authorization = authorizer_.before(question);
   if (!authorization) return fail(authorization.error());
 
   bool has_body = question.with_platforms;
-  auto answer = request_manifest(question, has_body ? "GET" : "HEAD", *authorization);
+  auto answer =
+      request_manifest(question, has_body ? Operation::kGet : Operation::kHead, *authorization);
   if (!answer) return fail(answer.error());
   const auto lacks_digest = [&] {
     const std::string* header = net::find_header(answer->response.headers, "Docker-Content-Digest");
@@ -286,7 +339,7 @@ Result<Resolution> HeadResolver::ask(const Question& question) {
   const bool no_help =
       head_status == 405 || head_status == 501 || (head_status == 200 && lacks_digest());
   if (!has_body && no_help) {
-    answer = request_manifest(question, "GET", *authorization);
+    answer = request_manifest(question, Operation::kGet, *authorization);
     if (!answer) return fail(answer.error());
     has_body = true;
   }

@@ -30,24 +30,40 @@ std::shared_ptr<LoginSource> LoginCredentials::source_of(Login login) const {
   return logins_;
 }
 
-Result<Resolution> LoginCredentials::resolve(const Query& query, Deadline deadline,
-                                             std::stop_token stop) {
+template <typename Ask>
+auto LoginCredentials::ask_with_credentials(const Query& query, Deadline deadline,
+                                            const std::stop_token& stop, Ask ask)
+    -> std::invoke_result_t<Ask, const Query&> {
   const std::string& registry = query.reference.registry();
   const Login login = endpoints_.options_of(registry)->login;
   const std::shared_ptr<LoginSource> logins = source_of(login);
-  if (logins == nullptr) return next_.resolve(query, deadline, std::move(stop));
+  if (logins == nullptr) return ask(query);
   auto credential =
       logins->login(login, registry, deadline.at_most(deadline.remaining() / 2), stop);
   if (credential) {
-    return next_.resolve(with(query, std::move(*credential)), deadline, std::move(stop));
+    return ask(with(query, std::move(*credential)));
   }
-  auto result = next_.resolve(query, deadline, std::move(stop));
+  auto result = ask(query);
   if (!result && is_refusal(result.error().kind)) {
     const Error& cause = credential.error();
     result.error().message += "; login " + std::string(to_string(login)) + ": " + cause.message;
     if (cause.retryable()) result.error().kind = cause.kind;
   }
   return result;
+}
+
+Result<Resolution> LoginCredentials::resolve(const Query& query, Deadline deadline,
+                                             std::stop_token stop) {
+  return ask_with_credentials(query, deadline, stop, [&](const Query& with_them) {
+    return next_.resolve(with_them, deadline, stop);
+  });
+}
+
+Result<TagList> LoginCredentials::tags(const Query& query, Deadline deadline,
+                                       std::stop_token stop) {
+  return ask_with_credentials(query, deadline, stop, [&](const Query& with_them) {
+    return next_.tags(with_them, deadline, stop);
+  });
 }
 
 std::optional<Result<Resolution>> LoginCredentials::known(const Query& query) {

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 
 #include "base/clock.h"
@@ -34,9 +35,14 @@ class LoginCredentials final : public Resolver {
   void replace(std::shared_ptr<LoginSource> logins);
 
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override;
+  Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop) override;
   std::optional<Result<Resolution>> known(const Query& query) override;
 
  private:
+  // `ask`: the question of the resolver behind, which the credentials are for.
+  template <typename Ask>
+  auto ask_with_credentials(const Query& query, Deadline deadline, const std::stop_token& stop,
+                            Ask ask) -> std::invoke_result_t<Ask, const Query&>;
   // nullptr where the registry has no login.
   std::shared_ptr<LoginSource> source_of(Login login) const;
 

@@ -74,6 +74,24 @@ Result<Resolution> Mirrors::resolve(const Query& query, Deadline deadline, std::
   return result;
 }
 
+Result<TagList> Mirrors::tags(const Query& query, Deadline deadline, std::stop_token stop) {
+  const auto options = endpoints_.options_of(query.reference.registry());
+  std::string causes;
+  if (options->mirror_policy == MirrorPolicy::kMirror) {
+    for (const std::string& mirror : options->mirrors) {
+      const auto there = at(mirror, query.reference);
+      if (!there) continue;
+      auto result =
+          next_.tags(moved_to(*there, query), deadline.at_most(deadline.remaining() * 2 / 3), stop);
+      if (result || result.error().kind == ErrorKind::kCanceled) return result;
+      causes += "; mirror " + result.error().message;
+    }
+  }
+  auto result = next_.tags(query, deadline, std::move(stop));
+  if (!result) result.error().message += causes;
+  return result;
+}
+
 std::optional<Result<Resolution>> Mirrors::known(const Query& query) {
   const auto options = endpoints_.options_of(query.reference.registry());
   if (options->mirror_policy == MirrorPolicy::kMirror) {

@@ -43,6 +43,8 @@ class Mirrors final : public Resolver {
   ~Mirrors() override;
 
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override;
+  // By the same policy; lists are not compared.
+  Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop) override;
   std::optional<Result<Resolution>> known(const Query& query) override;
 
  private:

@@ -136,11 +136,13 @@ Query OwnCredentials::with_own(const Query& query, const RegistryOptions& option
   return out;
 }
 
-Result<Resolution> OwnCredentials::resolve(const Query& query, Deadline deadline,
-                                           std::stop_token stop) {
+template <typename Ask>
+auto OwnCredentials::ask_with_credentials(const Query& query, Deadline deadline,
+                                          const std::stop_token& stop, Ask ask)
+    -> std::invoke_result_t<Ask, const Query&> {
   const auto options = endpoints_.options_of(query.reference.registry());
   if (options->secret.empty() || !read_secret_) {
-    return next_.resolve(with_own(query, *options, {}), deadline, std::move(stop));
+    return ask(with_own(query, *options, {}));
   }
   // The registry still has the other half of the time.
   const auto read_again = [&] {
@@ -150,14 +152,14 @@ Result<Resolution> OwnCredentials::resolve(const Query& query, Deadline deadline
   const bool remembered = secret.has_value();
   if (!secret) secret = read_again();
   const Query first = with_own(query, *options, secret);
-  auto result = next_.resolve(first, deadline, stop);
+  auto result = ask(first);
   if (result || !is_refusal(result.error().kind)) return result;
   if (remembered && result.error().kind != ErrorKind::kNotFound) {
     secret = read_again();
     const Query second = with_own(query, *options, secret);
     if (!std::ranges::equal(first.credentials, second.credentials, {}, &Credential::identity,
                             &Credential::identity)) {
-      result = next_.resolve(second, deadline, stop);
+      result = ask(second);
     }
   }
   if (!result && is_refusal(result.error().kind) && !secret->problem.empty()) {
@@ -165,6 +167,19 @@ Result<Resolution> OwnCredentials::resolve(const Query& query, Deadline deadline
     if (secret->passing) result.error().kind = ErrorKind::kUnavailable;
   }
   return result;
+}
+
+Result<Resolution> OwnCredentials::resolve(const Query& query, Deadline deadline,
+                                           std::stop_token stop) {
+  return ask_with_credentials(query, deadline, stop, [&](const Query& with_them) {
+    return next_.resolve(with_them, deadline, stop);
+  });
+}
+
+Result<TagList> OwnCredentials::tags(const Query& query, Deadline deadline, std::stop_token stop) {
+  return ask_with_credentials(query, deadline, stop, [&](const Query& with_them) {
+    return next_.tags(with_them, deadline, stop);
+  });
 }
 
 std::optional<Result<Resolution>> OwnCredentials::known(const Query& query) {

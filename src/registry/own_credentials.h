@@ -22,6 +22,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -58,9 +59,14 @@ class OwnCredentials final : public Resolver {
   Status configure(const ResolverOptions& options);
 
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override;
+  Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop) override;
   std::optional<Result<Resolution>> known(const Query& query) override;
 
  private:
+  // `ask`: the question of the resolver behind, which the credentials are for.
+  template <typename Ask>
+  auto ask_with_credentials(const Query& query, Deadline deadline, const std::stop_token& stop,
+                            Ask ask) -> std::invoke_result_t<Ask, const Query&>;
   struct File {
     Keyring keyring;
     SteadyTime read_at;

@@ -11,6 +11,8 @@ std::string_view name_of(Operation operation) {
       return "head";
     case Operation::kGet:
       return "get";
+    case Operation::kTags:
+      return "tags";
     case Operation::kToken:
       return "token";
   }

@@ -22,7 +22,7 @@
 
 namespace tidemark::registry {
 
-enum class Operation { kHead, kGet, kToken };
+enum class Operation { kHead, kGet, kTags, kToken };
 // How the cache answered: from memory (a good or a negative entry, or an old one standing in), by
 // asking, by waiting for another's question, or not at all.
 enum class CacheOutcome { kHit, kNegative, kStale, kMiss, kJoined, kError };

@@ -1,9 +1,10 @@
-// Resolver: reference -> digest. The interface that webhook and sweeper see.
+// Resolver: reference -> digest, and which tags there are. The interface that webhook and sweeper
+// see.
 //
 // Purpose: HeadResolver asks a registry; CachingResolver answers many askers with one request.
 // Tests give programs a fake (tests/support/fake_resolver.h).
 // Thread-safety: resolve() may be called from many threads at once.
-// Source: OCI distribution-spec "Pulling manifests" (HEAD, Docker-Content-Digest).
+// Source: OCI distribution-spec "Pulling manifests" (HEAD, Docker-Content-Digest), "Listing Tags".
 #pragma once
 
 #include <chrono>
@@ -17,6 +18,7 @@
 #include "image/digest.h"
 #include "image/reference.h"
 #include "registry/credentials.h"
+#include "registry/tags.h"
 
 namespace tidemark::registry {
 
@@ -50,6 +52,10 @@ class Resolver {
   // digest, schema 1). The message names reference and cause, never a credential.
   virtual Result<Resolution> resolve(const Query& query, Deadline deadline,
                                      std::stop_token stop = {}) = 0;
+  // All tags of the reference's repository, as they are now: nothing is kept of them. Of the query
+  // only reference and credentials count. Errors: those of resolve(); kTooLarge past kMaxTags.
+  virtual Result<TagList> tags(const Query& query, Deadline deadline,
+                               std::stop_token stop = {}) = 0;
   // What resolve() would answer without asking anybody; nullopt where it would have to ask. Never
   // waits, so that who has many queries hands only the rest of them to other threads.
   virtual std::optional<Result<Resolution>> known(const Query& /*query*/) { return std::nullopt; }

@@ -57,6 +57,9 @@ class Stack final : public ReloadableResolver {
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override {
     return mirrors_.resolve(query, deadline, std::move(stop));
   }
+  Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop) override {
+    return mirrors_.tags(query, deadline, std::move(stop));
+  }
   std::optional<Result<Resolution>> known(const Query& query) override {
     return mirrors_.known(query);
   }

@@ -13,6 +13,10 @@ bool is_written_key(std::string_view key) {
   return std::ranges::find(kWrittenKeys, key) != kWrittenKeys.end();
 }
 
+bool is_policy_key(std::string_view key) {
+  return key.starts_with(kPolicyPrefix) || key.starts_with(kVolumePolicyPrefix);
+}
+
 std::size_t annotations_bytes(const StringMap& annotations) {
   std::size_t bytes = 0;
   for (const auto& [key, value] : annotations) bytes += key.size() + value.size();

@@ -23,7 +23,9 @@ inline constexpr std::string_view kHistoryKey = "tidemark.dev/history";
 inline constexpr std::string_view kHeldKey = "tidemark.dev/held";
 inline constexpr std::string_view kUnstampedKey = "tidemark.dev/unstamped";
 inline constexpr std::string_view kBaselineKey = "tidemark.dev/baseline";
-inline constexpr std::array kWrittenKeys = {kHistoryKey, kHeldKey, kUnstampedKey, kBaselineKey};
+inline constexpr std::string_view kWrittenImagesKey = "tidemark.dev/written-images";
+inline constexpr std::array kWrittenKeys = {kHistoryKey, kHeldKey, kUnstampedKey, kBaselineKey,
+                                            kWrittenImagesKey};
 // Kubernetes' own key; ours only while its value begins with kChangeCausePrefix.
 inline constexpr std::string_view kChangeCauseKey = "kubernetes.io/change-cause";
 inline constexpr std::string_view kChangeCausePrefix = "tidemark: ";
@@ -45,6 +47,9 @@ inline constexpr std::string_view kOnFailureKey = "tidemark.dev/on-failure";
 inline constexpr std::string_view kOnCachedPolicyKey = "tidemark.dev/on-cached-policy";
 inline constexpr std::string_view kRestartedAtOptionKey = "tidemark.dev/restarted-at";
 inline constexpr std::string_view kIgnoreContainersKey = "tidemark.dev/ignore-containers";
+// On a workload alone: which tag the container, or the image volume, of that name follows.
+inline constexpr std::string_view kPolicyPrefix = "policy.tidemark.dev/";
+inline constexpr std::string_view kVolumePolicyPrefix = "volume-policy.tidemark.dev/";
 
 // Labels by which workloads opt in to figwasp and to kube-autorollout, where they are "true".
 inline constexpr std::string_view kFigwaspLabel = "figwasp/target";
@@ -60,6 +65,7 @@ inline constexpr std::size_t kMaxAnnotationsBytes = std::size_t{256} * 1024;
 
 bool is_stamp_key(std::string_view key);    // either stamp prefix
 bool is_written_key(std::string_view key);  // one of kWrittenKeys
+bool is_policy_key(std::string_view key);   // either policy prefix
 std::size_t annotations_bytes(const StringMap& annotations);
 
 // "" where the key is missing, which no record of ours is while it says something.

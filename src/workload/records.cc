@@ -76,6 +76,18 @@ std::map<std::string, Value> read_map(std::string_view text, Read read) {
   return out;
 }
 
+std::map<std::string, std::string> read_strings(std::string_view text) {
+  return read_map<std::string>(text, [](const json& value) {
+    return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
+  });
+}
+
+std::string dump_strings(const std::map<std::string, std::string>& strings) {
+  ordered_json out = ordered_json::object();
+  for (const auto& [key, value] : strings) out[key] = value;
+  return out.empty() ? std::string() : dump(out);
+}
+
 }  // namespace
 
 std::vector<HistoryEntry> parse_history(std::string_view text) {
@@ -117,6 +129,10 @@ std::string dump_history(const std::vector<HistoryEntry>& entries) {
   }
   out.push_back(']');
   return out;
+}
+
+bool is_roll(const HistoryEntry& entry) {
+  return entry.why == kWhyMoved || entry.why == kWhyPolicy;
 }
 
 bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view slot,
@@ -179,16 +195,25 @@ bool is_held(const Held& held, std::string_view slot, const image::Digest& diges
          std::ranges::find(holds->second, digest, &Hold::digest) != holds->second.end();
 }
 
-Unstamped parse_unstamped(std::string_view text) {
-  return read_map<std::string>(text, [](const json& value) {
-    return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
-  });
-}
+Unstamped parse_unstamped(std::string_view text) { return read_strings(text); }
 
-std::string dump_unstamped(const Unstamped& unstamped) {
-  ordered_json out = ordered_json::object();
-  for (const auto& [slot, reason] : unstamped) out[slot] = reason;
-  return out.empty() ? std::string() : dump(out);
+std::string dump_unstamped(const Unstamped& unstamped) { return dump_strings(unstamped); }
+
+WrittenImages parse_written_images(std::string_view text) { return read_strings(text); }
+
+std::string dump_written_images(const WrittenImages& images) { return dump_strings(images); }
+
+bool is_left_behind(const WrittenImages& images, const std::vector<HistoryEntry>& entries,
+                    std::string_view slot, const image::Reference& reference) {
+  const auto written = images.find(std::string(slot));
+  if (written == images.end()) return false;
+  if (const auto owners = image::Reference::parse(written->second); owners == reference)
+    return true;
+  return std::ranges::any_of(entries, [&](const HistoryEntry& entry) {
+    if (entry.slot != slot || entry.why != kWhyPolicy) return false;
+    const auto from = Stamp::parse(entry.from);
+    return from && from->is_for(reference);
+  });
 }
 
 Baseline parse_baseline(std::string_view text) {

@@ -1,6 +1,7 @@
 // Records: the JSON that Tidemark keeps on a workload's own metadata (design section 2).
 //
-// Purpose: the only reader and writer of tidemark.dev/history, held, unstamped and baseline.
+// Purpose: the only reader and writer of tidemark.dev/history, held, unstamped, baseline and
+// written-images.
 // Readers are lenient: what does not parse counts as empty (the user may have edited it), entries
 // with missing parts are dropped. Writers are deterministic: same records, same bytes.
 // Thread-safety: values. Slots are named by Slot::id().
@@ -20,7 +21,8 @@ namespace tidemark::workload {
 // The reasons that a history entry can give.
 inline constexpr std::string_view kWhyCreated = "created";
 inline constexpr std::string_view kWhyEdited = "edited";
-inline constexpr std::string_view kWhyMoved = "moved";
+inline constexpr std::string_view kWhyMoved = "moved";    // its tag
+inline constexpr std::string_view kWhyPolicy = "policy";  // to another tag, which its policy chose
 inline constexpr std::string_view kWhyRolledBack = "rolled-back";
 inline constexpr std::string_view kWhyAdopted = "adopted";
 
@@ -33,6 +35,9 @@ struct HistoryEntry {
   std::string by;  // user name of the request, or "tidemark-sweeper"
   friend bool operator==(const HistoryEntry&, const HistoryEntry&) = default;
 };
+
+// A roll of the sweeper's.
+bool is_roll(const HistoryEntry& entry);
 
 inline constexpr std::size_t kMaxHistoryEntries = 10;
 
@@ -72,5 +77,15 @@ std::string dump_unstamped(const Unstamped& unstamped);  // "" where empty
 using Baseline = std::map<std::string, Stamp>;  // slot -> stamp
 Baseline parse_baseline(std::string_view json);
 std::string dump_baseline(const Baseline& baseline);  // "" where empty
+
+// Of slots that follow a policy: the image as their owner wrote it, which is what Git and the
+// owner's files still say, while the template has the tag that the policy chose.
+using WrittenImages = std::map<std::string, std::string>;  // slot -> image
+WrittenImages parse_written_images(std::string_view json);
+std::string dump_written_images(const WrittenImages& images);  // "" where empty
+// True where `reference` is what the owner of the slot wrote, or where a policy has led from it:
+// not a new wish of the owner's, but what the policy has left behind.
+bool is_left_behind(const WrittenImages& images, const std::vector<HistoryEntry>& entries,
+                    std::string_view slot, const image::Reference& reference);
 
 }  // namespace tidemark::workload

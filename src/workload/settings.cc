@@ -164,6 +164,23 @@ void tell_unknown_slots(std::span<const std::string> slots, EffectiveSettings& e
   }
 }
 
+// Of the workload alone: who names a container has seen the template.
+void read_policies(const Metadata& own, std::span<const std::string> slots,
+                   EffectiveSettings& effective) {
+  for (const auto& [key, text] : own.annotations) {
+    if (!is_policy_key(key)) continue;
+    const bool volume = key.starts_with(kVolumePolicyPrefix);
+    std::string slot = volume ? std::string(kVolumeSlot) : std::string();
+    slot += std::string_view(key).substr((volume ? kVolumePolicyPrefix : kPolicyPrefix).size());
+    if (std::ranges::find(slots, slot) == slots.end()) {
+      effective.problems.push_back(key + ": there is no such " +
+                                   (volume ? "image volume" : "container"));
+      continue;
+    }
+    effective.settings.policies.emplace(std::move(slot), text);
+  }
+}
+
 // Those of the programs that look at this kind.
 std::span<const std::string_view> peer_labels(const Kind* kind) {
   static constexpr std::array kLabels{kAutorolloutLabel, kFigwaspLabel};
@@ -277,6 +294,9 @@ Metadata user_keys(const Object& workload) {
     }
   };
   keep(workload.annotations, out.annotations);
+  for (const auto& [key, value] : workload.annotations) {
+    if (is_policy_key(key)) out.annotations.emplace(key, value);
+  }
   keep(workload.labels, out.labels);
   for (const std::string_view label : peer_labels(workload.kind)) {
     if (const auto found = workload.labels.find(label); found != workload.labels.end()) {
@@ -315,6 +335,7 @@ EffectiveSettings effective_settings(const Metadata& own, std::span<const std::s
           lookup.first(kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
   out.settings.holds.insert(out.settings.holds.end(), defaults.holds.begin(), defaults.holds.end());
   tell_unknown_slots(slots, out);
+  read_policies(own, slots, out);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -72,8 +73,9 @@ struct Settings {
   OnCachedPolicy on_cached_policy = OnCachedPolicy::kReport;
   std::vector<HoldOrder> holds{};  // of the workload, its namespace, and the defaults'
   std::chrono::seconds cooldown{0};
-  std::optional<Windows> windows{};            // nullopt: at any time
-  std::set<std::string> ignored_containers{};  // neither stamped nor swept
+  std::optional<Windows> windows{};               // nullopt: at any time
+  std::set<std::string> ignored_containers{};     // neither stamped nor swept
+  std::map<std::string, std::string> policies{};  // Slot::id() -> TagPolicy, as it is written
 
   // Whether the image of a slot with this effective_pull_policy() is written as a pin.
   bool pins(std::string_view pull_policy) const;

@@ -41,6 +41,11 @@ bool Stamp::is_for(const image::Reference& reference) const {
   return reference.tagged() == reference_;
 }
 
+bool Stamp::is_of_repository(const image::Reference& reference) const {
+  const std::string repository = reference.registry() + "/" + reference.repository() + ":";
+  return reference_.starts_with(repository);  // no tag has a colon
+}
+
 std::map<std::string, Stamp> read_stamps(const StringMap& template_annotations) {
   std::map<std::string, Stamp> stamps;
   for (const auto& [key, value] : template_annotations) {

@@ -28,6 +28,8 @@ class Stamp {
   const image::Digest& digest() const { return digest_; }
   // True where this stamp speaks of the same normalised repository and tag as `reference`.
   bool is_for(const image::Reference& reference) const;
+  // True where both are of the same repository, whatever the tags.
+  bool is_of_repository(const image::Reference& reference) const;
 
   friend bool operator==(const Stamp&, const Stamp&) = default;
 

@@ -289,5 +289,22 @@ TEST(Reference, SaysWhatIsWrong) {
   EXPECT_NE(reason("foo_bar.com/app").find("registry"), std::string::npos);
 }
 
+TEST(Reference, AnotherTagInItsPlace) {
+  const std::string digest = "@sha256:" + std::string(64, 'a');
+  EXPECT_EQ(with_tag("nginx", "1.28"), "nginx:1.28");
+  EXPECT_EQ(with_tag("nginx:1.27", "1.28"), "nginx:1.28");
+  EXPECT_EQ(with_tag("host:5000/team/app", "2"), "host:5000/team/app:2");
+  EXPECT_EQ(with_tag("host:5000/team/app:1" + digest, "2"), "host:5000/team/app:2");
+  EXPECT_EQ(with_tag("[fd00::1]:5000/app:1", "2"), "[fd00::1]:5000/app:2");
+  EXPECT_EQ(Reference::parse("nginx:1" + digest).value().with_tag("2").str(),
+            "docker.io/library/nginx:2");
+}
+
+TEST(Reference, WhatIsATag) {
+  for (const char* tag : {"1", "v1.2-rc_1", "_x", "latest"}) EXPECT_TRUE(is_tag(tag)) << tag;
+  for (const char* tag : {"", "-1", ".1", "a b", "a:b", "a/b", "a@b"}) EXPECT_FALSE(is_tag(tag));
+  EXPECT_FALSE(is_tag(std::string(129, 'a')));
+}
+
 }  // namespace
 }  // namespace tidemark::image

@@ -6,6 +6,7 @@ import re
 ALLOWED = {
     "base": set(),
     "image": {"base"},
+    "policy": {"base"},
     "push": {"base", "image"},
     "workload": {"base", "image"},
     "net": {"base"},
@@ -16,7 +17,7 @@ ALLOWED = {
     "config": {"base", "cloud", "image", "push", "net", "notify", "registry", "workload"},
     "certs": {"base", "net", "kube"},
 }
-LIBRARY = {"base", "image", "push", "workload", "net", "notify", "registry", "cloud", "kube", "config"}
+LIBRARY = {"base", "image", "policy", "push", "workload", "net", "notify", "registry", "cloud", "kube", "config"}
 ALLOWED["webhook"] = LIBRARY | {"certs"}
 ALLOWED["sweeper"] = LIBRARY
 ALLOWED["tidemark"] = {"webhook", "sweeper"}
@@ -32,6 +33,7 @@ THIRD_PARTY = {
     r"spdlog/": {"base"},
     r"fmt/": {"base"},
     r"prometheus/": {"base"},
+    r"re2/": {"policy"},
     r"CLI/": {"webhook", "sweeper"},
 }
 

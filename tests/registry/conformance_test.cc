@@ -40,6 +40,7 @@ class ConformanceTest : public ::testing::Test {
               {
                 const std::lock_guard lock(mutex_);
                 asked_.push_back(std::string(request.method) + " " + std::string(request.path));
+                if (!request.query.empty()) asked_.back() += "?" + std::string(request.query);
                 last_ = request.headers;
               }
               return answer_(request);
@@ -58,6 +59,11 @@ class ConformanceTest : public ::testing::Test {
     return resolver_->resolve({.reference = image::Reference::parse(host_ + "/" + name).value(),
                                .credentials = std::move(credentials)},
                               Deadline::after(seconds{10}));
+  }
+  Result<TagList> tags(const std::string& name, std::vector<Credential> credentials = {}) {
+    return resolver_->tags({.reference = image::Reference::parse(host_ + "/" + name).value(),
+                            .credentials = std::move(credentials)},
+                           Deadline::after(seconds{10}));
   }
   static net::Response manifest(const std::string& digest, const std::string& type = kIndexType,
                                 std::string body = {}) {
@@ -282,6 +288,126 @@ TEST_F(ConformanceTest, PullingManifests_ALargerBodyIsRefused) {
   const auto result = resolve("app:1");
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, ErrorKind::kTooLarge);
+}
+
+// "Listing Tags": GET /v2/<name>/tags/list, a page at a time, each named by the Link before.
+TEST_F(ConformanceTest, ListingTags_FollowsTheLinksToTheEnd) {
+  answer_ = [](const net::ServerRequest& request) {
+    const bool last = request.query.find("last=b") != std::string_view::npos;
+    net::Response page{
+        .status = 200,
+        .headers = {{"Content-Type", "application/json"}},
+        .body = last ? R"({"name":"app","tags":["c"]})" : R"({"name":"app","tags":["a","b"]})"};
+    if (!last) page.headers.push_back({"Link", R"(</v2/app/tags/list?n=1000&last=b>; rel="next")"});
+    return page;
+  };
+  const auto list = tags("app:1");
+  ASSERT_TRUE(list) << list.error().message;
+  EXPECT_EQ(list->tags, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(asked(),
+            (Asked{"GET /v2/app/tags/list?n=1000", "GET /v2/app/tags/list?n=1000&last=b"}));
+}
+
+// The Link is this registry's, whatever host a proxy has put into it.
+TEST_F(ConformanceTest, ListingTags_ALinkNeverLeadsToAnotherHost) {
+  int pages = 0;
+  answer_ = [&pages](const net::ServerRequest&) {
+    net::Response page{.status = 200, .headers = {}, .body = R"({"tags":["a"]})"};
+    if (++pages == 1) {
+      page.headers.push_back(
+          {"Link", R"(<http://169.254.169.254/v2/app/tags/list?last=a>; rel=next)"});
+    }
+    return page;
+  };
+  ASSERT_TRUE(tags("app:1"));
+  EXPECT_EQ(asked(), (Asked{"GET /v2/app/tags/list?n=1000", "GET /v2/app/tags/list?last=a"}));
+}
+
+// "<list> ... if there are no tags": an empty list, or null as distribution 2 has it.
+TEST_F(ConformanceTest, ListingTags_NoTags) {
+  for (const char* body : {R"({"name":"app","tags":[]})", R"({"name":"app","tags":null})"}) {
+    answer_ = [body](const net::ServerRequest&) {
+      return net::Response{.status = 200, .headers = {}, .body = body};
+    };
+    const auto list = tags("app:1");
+    ASSERT_TRUE(list) << list.error().message;
+    EXPECT_TRUE(list->tags.empty());
+  }
+}
+
+// 404: NAME_UNKNOWN.
+TEST_F(ConformanceTest, ListingTags_AnUnknownRepository) {
+  answer_ = [](const net::ServerRequest&) {
+    return error(404,
+                 R"({"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known"}]})");
+  };
+  const auto list = tags("app:1");
+  ASSERT_FALSE(list);
+  EXPECT_EQ(list.error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(list.error().message,
+            "tags of " + host_ + "/app: not found (404): NAME_UNKNOWN: repository name not known");
+}
+
+TEST_F(ConformanceTest, ListingTags_WhatIsNoListIsRefused) {
+  for (const char* body : {"", "[]", "{}", R"({"tags":"a"})", R"({"tags":[1]})", "<html>"}) {
+    answer_ = [body](const net::ServerRequest&) {
+      return net::Response{.status = 200, .headers = {}, .body = body};
+    };
+    const auto list = tags("app:1");
+    ASSERT_FALSE(list) << body;
+    EXPECT_EQ(list.error().kind, ErrorKind::kInvalid) << body;
+  }
+}
+
+// What is no tag by the grammar could not be pulled.
+TEST_F(ConformanceTest, ListingTags_WhatIsNoTagIsLeftOut) {
+  answer_ = [](const net::ServerRequest&) {
+    return net::Response{.status = 200, .headers = {}, .body = R"({"tags":["a","b c","../x",""]})"};
+  };
+  EXPECT_EQ(tags("app:1")->tags, std::vector<std::string>{"a"});
+}
+
+TEST_F(ConformanceTest, ListingTags_APageThatLeadsToItselfEnds) {
+  answer_ = [](const net::ServerRequest& request) {
+    return net::Response{.status = 200,
+                         .headers = {{"Link", "<" + std::string(request.path) + "?" +
+                                                  std::string(request.query) + ">; rel=\"next\""}},
+                         .body = R"({"tags":["a"]})"};
+  };
+  const auto list = tags("app:1");
+  ASSERT_FALSE(list);
+  EXPECT_EQ(list.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(asked().size(), 1U);
+}
+
+TEST_F(ConformanceTest, ListingTags_PagesHaveAnEnd) {
+  int page = 0;
+  answer_ = [&page](const net::ServerRequest&) {
+    return net::Response{.status = 200,
+                         .headers = {{"Link", "</v2/app/tags/list?last=" + std::to_string(page++) +
+                                                  ">; rel=\"next\""}},
+                         .body = R"({"tags":[]})"};
+  };
+  const auto list = tags("app:1");
+  ASSERT_FALSE(list);
+  EXPECT_EQ(list.error().kind, ErrorKind::kTooLarge);
+  EXPECT_EQ(asked().size(), kMaxTagPages);
+}
+
+// With the credential that fits, which is the pull scope's.
+TEST_F(ConformanceTest, ListingTags_AnswersTheChallenge) {
+  answer_ = [](const net::ServerRequest& request) {
+    const std::string* header = net::find_header(request.headers, "Authorization");
+    if (header == nullptr) {
+      net::Response refused = error(401, "{}");
+      refused.headers.push_back({"WWW-Authenticate", "Basic realm=\"r\""});
+      return refused;
+    }
+    return net::Response{.status = 200, .headers = {}, .body = R"({"tags":["a"]})"};
+  };
+  const auto list = tags("app:1", {{.username = "u", .password = "p", .source = "secret a/pull"}});
+  ASSERT_TRUE(list) << list.error().message;
+  EXPECT_EQ(list->credential_source, "secret a/pull");
 }
 
 }  // namespace

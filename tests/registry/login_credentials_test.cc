@@ -39,6 +39,11 @@ class FakeLogins final : public LoginSource {
 // Tells which credentials it was asked with.
 class Recorder final : public Resolver {
  public:
+  Result<TagList> tags(const Query& query, Deadline, std::stop_token) override {
+    return TagList{
+        .tags = {},
+        .credential_source = query.credentials.empty() ? "" : query.credentials.back().source};
+  }
   Result<Resolution> resolve(const Query& query, Deadline, std::stop_token) override {
     sources = names(query);
     if (error) return fail(*error);

@@ -60,6 +60,38 @@ class FakeResolver final : public registry::Resolver {
   void refuse(std::string_view name, ErrorKind kind, std::string message) {
     refuse(name, Error{.kind = kind, .message = std::move(message)});
   }
+  // From now on `repository` ("registry.test/app") has these tags.
+  void serve_tags(const std::string& repository, std::vector<std::string> tags) {
+    const std::lock_guard lock(mutex_);
+    tags_.insert_or_assign(repository_of(repository + ":any"), std::move(tags));
+  }
+  void refuse_tags(const std::string& repository, Error error) {
+    const std::lock_guard lock(mutex_);
+    tags_.insert_or_assign(repository_of(repository + ":any"), tidemark::fail(std::move(error)));
+  }
+  // How often tags were listed, of all repositories.
+  std::size_t lists() const {
+    const std::lock_guard lock(mutex_);
+    return lists_;
+  }
+  Result<registry::TagList> tags(const registry::Query& query, Deadline deadline,
+                                 std::stop_token stop = {}) override {
+    const std::string key = repository_of(query.reference.str());
+    if (stop.stop_requested()) return tidemark::fail(ErrorKind::kCanceled, key + ": canceled");
+    if (deadline.expired()) return tidemark::fail(ErrorKind::kTimeout, key + ": timed out");
+    const std::lock_guard lock(mutex_);
+    ++lists_;
+    const auto found = tags_.find(key);
+    if (found == tags_.end()) {
+      return tidemark::fail(Error{
+          .kind = ErrorKind::kNotFound, .message = key + ": name unknown", .http_status = 404});
+    }
+    if (!found->second) return tidemark::fail(found->second.error());
+    return registry::TagList{
+        .tags = *found->second,
+        .credential_source = query.credentials.empty() ? "" : query.credentials.front().source};
+  }
+
   // From now on `function` answers for `name`.
   void answer(std::string_view name, Answer function) {
     const std::string key = normalise(name);
@@ -113,7 +145,14 @@ class FakeResolver final : public registry::Resolver {
     return image::Reference::parse(name).value().str();
   }
 
+  static std::string repository_of(std::string_view name) {
+    const auto reference = image::Reference::parse(name).value();
+    return reference.registry() + "/" + reference.repository();
+  }
+
   mutable std::mutex mutex_;
+  std::map<std::string, Result<std::vector<std::string>>, std::less<>> tags_;
+  std::size_t lists_ = 0;
   std::map<std::string, Answer, std::less<>> answers_;
   std::vector<registry::Query> calls_;
 };

@@ -109,6 +109,26 @@ class Scene {
     labelled["metadata"]["annotations"]["keel.sh/pollSchedule"] = "@every 10m";
     cluster_.api.put(path_of(digested), labelled.dump());
   }
+  // Three Deployments under a tag policy: one follows, one stays, of one there is no list.
+  void put_policies() {
+    cluster_.resolver.serve_tags("registry.test/versions", {"1.2.0", "1.10.0", "2.0.0", "latest"});
+    for (const char* tag : {"1.2.0", "1.10.0", "2.0.0"}) {
+      cluster_.resolver.serve("registry.test/versions:" + std::string(tag), fake_digest(tag[0]));
+    }
+    cluster_.resolver.serve("registry.test/versions:1.10.0", fake_digest('e'));
+    cluster_.resolver.refuse_tags("registry.test/hidden",
+                                  {ErrorKind::kForbidden, "tags of registry.test/hidden: no"});
+    const auto put_following = [this](const std::string& name, const std::string& image,
+                                      const std::string& policy, char stamped) {
+      cluster_.put(
+          {.name = name,
+           .containers = {{.image = image, .stamp = stamp_text(image, stamped)}},
+           .annotations = {{"tidemark.dev/sweep", "roll"}, {"policy.tidemark.dev/app", policy}}});
+    };
+    put_following("follows", "registry.test/versions:1.2.0", "semver: ^1.2", '1');
+    put_following("stays", "registry.test/versions:2.0.0", "semver: 1.x\nexclude: rc", '2');
+    put_following("unlisted", "registry.test/hidden:1", "numerical: asc", '1');
+  }
   void allow_all() { cluster_.api.before({}); }
   void fail_patches() {
     cluster_.api.before([](const auto& call) -> std::optional<Error> {
@@ -247,6 +267,19 @@ TEST(Golden, Once) {
     Scene scene;
     scene.fail_patches();
     return scene.run(once, scene.options(format));
+  });
+}
+
+TEST(Golden, Policy) {
+  expect_all_formats("policy", [&](Format format) {
+    Scene scene;
+    scene.put_policies();
+    return scene.run(policies, scene.options(format));
+  });
+  expect_all_formats("explain-policy", [&](Format format) {
+    Scene scene;
+    scene.put_policies();
+    return scene.run(explain, scene.options(format, "follows"));
   });
 }
 

@@ -145,5 +145,32 @@ TEST(Baseline, RoundTrips) {
   EXPECT_TRUE(parse_baseline(R"({"app":"nginx:1","b":7})").empty());
 }
 
+TEST(WrittenImages, RoundTrip) {
+  const WrittenImages images = {{"app", "nginx:1.27"}, {"volume/x", "team/data"}};
+  EXPECT_EQ(parse_written_images(dump_written_images(images)), images);
+  EXPECT_EQ(dump_written_images({}), "");
+  EXPECT_TRUE(parse_written_images(R"({"app":7})").empty());
+}
+
+TEST(WrittenImages, WhatAPolicyHasLeftBehind) {
+  const WrittenImages images = {{"app", "app:1"}};
+  const auto entry = [](const char* slot, const Stamp& from, const Stamp& to, const char* why) {
+    return HistoryEntry{
+        .time = "", .slot = slot, .from = from.str(), .to = to.str(), .why = why, .by = ""};
+  };
+  const std::vector<HistoryEntry> history = {
+      entry("app", stamp_of("app:2", "b2"), stamp_of("app:3", "c3"), "policy"),
+      entry("app", stamp_of("app:7", "a1"), stamp_of("app:2", "b2"), "edited"),
+      entry("log", stamp_of("app:8", "a1"), stamp_of("app:9", "b2"), "policy")};
+  const auto left = [&](const char* image, const char* slot = "app") {
+    return is_left_behind(images, history, slot, image::Reference::parse(image).value());
+  };
+  EXPECT_TRUE(left("docker.io/library/app:1")) << "as its owner wrote it";
+  EXPECT_TRUE(left("app:2")) << "an earlier choice";
+  EXPECT_FALSE(left("app:3")) << "what stands";
+  EXPECT_FALSE(left("app:7")) << "what its owner left";
+  EXPECT_FALSE(left("app:8", "log")) << "without a record of the owner's";
+}
+
 }  // namespace
 }  // namespace tidemark::workload

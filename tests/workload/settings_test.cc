@@ -204,6 +204,21 @@ TEST(Settings, PinsByModeOrWhereANodeMayKeepAnOldImage) {
   EXPECT_FALSE(cached.pins("Never")) << "the pod could not start";
 }
 
+TEST(Settings, PoliciesAreOfTheWorkloadsOwnContainersAndVolumes) {
+  const std::vector<std::string> slots = {"app", "volume/data"};
+  const auto effective = effective_settings(
+      {.annotations = {{"policy.tidemark.dev/app", "semver: 1.x"},
+                       {"policy.tidemark.dev/data", "digest"},
+                       {"volume-policy.tidemark.dev/data", "numerical: asc"}},
+       .labels = {}},
+      slots, {.annotations = {{"policy.tidemark.dev/app", "digest"}}, .labels = {}}, {});
+  EXPECT_EQ(effective.settings.policies,
+            (std::map<std::string, std::string>{{"app", "semver: 1.x"},
+                                                {"volume/data", "numerical: asc"}}));
+  EXPECT_EQ(effective.problems,
+            std::vector<std::string>{"policy.tidemark.dev/data: there is no such container"});
+}
+
 TEST(Settings, NamesItsModes) {
   for (const std::string_view name : {"roll", "report", "off"}) {
     EXPECT_EQ(to_string(*parse_sweep_mode(name)), name);

@@ -4,7 +4,7 @@
 # "a|b": one of them is enough; the first is installed. (Docker's containerd.io is a containerd and a runc.)
 readonly kBuildPackages=(
   g++ meson ninja-build pkg-config ccache
-  libssl-dev libcpp-httplib-dev libsimdjson-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
+  libssl-dev libcpp-httplib-dev libsimdjson-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev libre2-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev)
 readonly kTestsPackages=(tzdata python3 python3-venv python3-pytest python3-yaml python3-jsonschema shellcheck apache2-utils faketime
   libbenchmark-dev wrk zsh fish)
