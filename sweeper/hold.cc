@@ -65,12 +65,14 @@ StringMap hold_digest(const workload::Object& object, const HoldRequest& request
 std::vector<workload::HistoryEntry> taken_back(const workload::Object& object,
                                                const std::set<std::string>& slots, WallTime now) {
   std::vector<workload::HistoryEntry> entries;
+  const auto history = workload::parse_history(value_of(object.annotations, workload::kHistoryKey));
   for (const TrackedSlot& slot : track(object).slots) {
     if (!slots.empty() && !slots.contains(slot.id)) continue;
     if (!slot.stamp || !slot.last_recorded || *slot.last_recorded == slot.stamp->digest()) continue;
+    const auto newest = std::ranges::find(history, slot.id, &workload::HistoryEntry::slot);
     entries.push_back({.time = to_rfc3339(now),
                        .slot = slot.id,
-                       .from = workload::Stamp::make(*slot.reference, *slot.last_recorded).str(),
+                       .from = newest->to,
                        .to = slot.stamp->str(),
                        .why = std::string(workload::kWhyRolledBack),
                        .by = std::string(kWriter)});

@@ -132,7 +132,7 @@ void SweepMetrics::record_pushed(const SweepReport& report,
   for (const RollOutcome& outcome : report.rolls) {
     if (!is_rolled(outcome)) continue;
     for (const SlotPlan& slot : outcome.plan.slots) {
-      const auto known = slot.from ? pushed.find(slot.from->reference()) : pushed.end();
+      const auto known = slot.from ? pushed.find(slot.target_reference()) : pushed.end();
       if (slot.verdict != Verdict::kRoll || known == pushed.end()) continue;
       pushed_.with().observe(seconds(now - known->second));
     }

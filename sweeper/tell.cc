@@ -26,7 +26,8 @@ std::vector<notify::Move> moves_of(const WorkloadPlan& plan, bool (*told)(const 
     moves.push_back({.slot = slot.slot,
                      .image = slot.image,
                      .from = slot.from ? slot.from->digest().str() : "",
-                     .to = slot.to ? slot.to->str() : ""});
+                     .to = slot.to ? slot.to->str() : "",
+                     .new_image = slot.to_reference});
   }
   return moves;
 }

@@ -93,6 +93,7 @@ ordered_json json_of(const Notification& notification, const std::optional<Templ
     ordered_json slot{{"slot", move.slot}, {"image", move.image}};
     if (!move.from.empty()) slot["from"] = move.from;
     if (!move.to.empty()) slot["to"] = move.to;
+    if (!move.new_image.empty()) slot["newImage"] = move.new_image;
     slots.push_back(std::move(slot));
   }
   ordered_json out{{"id", id_of(notification)}, {"time", to_rfc3339(notification.time)}};

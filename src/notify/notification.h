@@ -25,6 +25,7 @@ struct Move {
   std::string image;  // as its owner wrote it
   std::string from;   // digests; "" where not known
   std::string to;
+  std::string new_image = {};  // where a tag policy chose another tag
 };
 
 struct Notification {

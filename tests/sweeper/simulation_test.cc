@@ -1,7 +1,8 @@
 // Whole sweeps against a cluster and a registry that fail at random: what must hold whatever
 // happens.
 //
-// Each seed is one world: tags move (some to images that never become ready), answers are refused,
+// Each seed is one world: tags move, or newer ones are pushed that a policy follows (some to images
+// that never become ready), answers are refused,
 // cut, late or lost, objects change under the sweeper's hands, sweepers are killed between two
 // requests, clocks jump. TIDEMARK_SIMULATION_SEEDS and TIDEMARK_SIMULATION_WORKLOADS make it larger
 // (`./dev bench simulation`); a failure names its seed, which alone repeats it:
@@ -30,6 +31,7 @@ using namespace testing;
 constexpr int kFaultyRounds = 25;
 constexpr int kRoundsToSettle = 400;
 constexpr std::size_t kImages = 8;
+constexpr std::size_t kFollowed = 2;  // of these, the last ones: by a tag policy
 constexpr std::size_t kNamespaces = 3;
 
 // A few at a time in a small world; in a large one as many more, so that it comes to rest as soon.
@@ -52,7 +54,8 @@ image::Digest digest_of(std::size_t image, std::size_t version) {
 }
 
 struct Image {
-  std::string name;
+  std::string name;  // in the beginning; a policy writes other tags
+  bool followed = false;
   std::size_t version = 0;
   std::set<std::string> served;  // digests
   std::set<std::string> bad;     // of these, those whose pods never become ready
@@ -95,6 +98,7 @@ class World {
         if (chance(8)) move(i, chance(25));
       }
     }
+    for (std::size_t i = kImages - kFollowed; i < kImages; ++i) serve_tags(i, faulty && chance(20));
     killed_ = std::stop_source();
     const auto report = cluster_.sweep(killed_.get_token());
     if (!faulty) {
@@ -133,24 +137,48 @@ class World {
 
   void add_image(std::size_t i) {
     Image& image = images_.emplace_back();
-    image.name = "registry.test/app-" + std::to_string(i) + ":1";
+    image.followed = i >= kImages - kFollowed;
+    image.name = repository_of_image(i) + (image.followed ? ":b0" : ":1");
     image.served.insert(digest_of(i, 0).str());
+    answer_for(i, image.name, image.followed ? std::optional<std::size_t>(0) : std::nullopt);
+  }
+
+  static std::string repository_of_image(std::size_t i) {
+    return "registry.test/app-" + std::to_string(i);
+  }
+
+  // `version`: of a tag that never moves.
+  void answer_for(std::size_t i, const std::string& name, std::optional<std::size_t> version) {
     cluster_.resolver.answer(
-        image.name,
-        [this, i](const registry::Query&, Deadline,
-                  const std::stop_token&) -> Result<registry::Resolution> {
+        name,
+        [this, i, version](const registry::Query&, Deadline,
+                           const std::stop_token&) -> Result<registry::Resolution> {
           if (faulty_ && chance(20)) {
             const std::array kinds{ErrorKind::kTooMany, ErrorKind::kUnavailable,
                                    ErrorKind::kTimeout, ErrorKind::kInvalid};
             return tidemark::fail(kinds[pick(kinds.size())], "the registry is out of order");
           }
-          return registry::Resolution{.digest = digest_of(i, images_[i].version)};
+          return registry::Resolution{.digest = digest_of(i, version.value_or(images_[i].version))};
         });
+  }
+
+  void serve_tags(std::size_t i, bool refused) {
+    std::vector<std::string> tags{"latest"};
+    for (std::size_t version = 0; version <= images_[i].version; ++version) {
+      tags.push_back("b" + std::to_string(version));
+    }
+    cluster_.resolver.serve_tags(repository_of_image(i), std::move(tags));
+    if (!refused) return;
+    cluster_.resolver.refuse_tags(repository_of_image(i), {ErrorKind::kTimeout, "no list of tags"});
   }
 
   void move(std::size_t i, bool bad) {
     Image& image = images_[i];
     const std::string digest = digest_of(i, ++image.version).str();
+    if (image.followed) {
+      const std::string tag = ":b" + std::to_string(image.version);
+      answer_for(i, repository_of_image(i) + tag, image.version);
+    }
     image.served.insert(digest);
     if (bad) image.bad.insert(digest);
   }
@@ -171,6 +199,10 @@ class World {
                                               digest_of(image, 0))
                             .str();
       record.stamps.push_back(container.stamp);
+      if (images_[image].followed) {
+        record.spec.annotations["policy.tidemark.dev/" + container.name] =
+            "numerical: asc\nfilter: ^b(\\d+)$\nextract: $1";
+      }
       record.spec.containers.push_back(std::move(container));
     }
     record.rolled.resize(containers);
@@ -245,12 +277,17 @@ class World {
     record.stamps[slot] = stamp;
     const Image& image = images_[record.images[slot]];
     const std::string digest = workload::Stamp::parse(stamp)->digest().str();
+    EXPECT_TRUE(stamp.starts_with(image_in(record, slot) + "@")) << stamp << " is of another tag";
     EXPECT_TRUE(image.served.contains(digest)) << record.spec.name << " to what nobody served";
     EXPECT_TRUE(record.rolled[slot].insert(digest).second)
         << record.spec.name << " was brought to " << digest << " twice";
     if (!image.bad.contains(digest) || record.spec.kind == "CronJob") return;
     ill_[digest].insert(record.spec.name);
     spread_ = std::max(spread_, ill_[digest].size());
+  }
+
+  static std::string image_in(const Record& record, std::size_t slot) {
+    return record.pod_template["spec"]["containers"][slot]["image"].get<std::string>();
   }
 
   void count_rollouts() const {
@@ -261,7 +298,10 @@ class World {
       if (!record.ours || record.ticks_left == 0 || failed(record)) continue;
       ++all;
       ++of_namespace[record.spec.ns];
-      for (const std::size_t image : record.images) ++of_image[image];
+      for (const std::size_t image : record.images) {
+        // The budget is a tag's, and a policy leads from one to the next.
+        if (!images_[image].followed) ++of_image[image];
+      }
     }
     const PaceOptions& budgets = cluster_.options.pace;
     EXPECT_LE(all, budgets.max_rollouts);
