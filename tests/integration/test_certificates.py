@@ -322,8 +322,13 @@ class Kubelet(Background):
 
 
 def renew(kubectl, name):
-    """What `cmctl renew` does."""
-    conditions = kubectl.get("certificate", name, NAMESPACE)["status"]["conditions"]
+    """What `cmctl renew` does, once no other issuance is under way."""
+
+    def settled():
+        conditions = kubectl.get("certificate", name, NAMESPACE)["status"]["conditions"]
+        return None if any(c["type"] == "Issuing" and c["status"] == "True" for c in conditions) else conditions
+
+    conditions = [c for c in wait_for("no certificate is being issued", settled, 60) if c["type"] != "Issuing"]
     conditions.append({"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by the test"})
     kubectl("patch", "certificate", name, "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p",
             json.dumps({"status": {"conditions": conditions}}))
