@@ -62,8 +62,9 @@ class Node:
     def wait_running(self, ns, digest):
         wait_for(f"the pods run {digest}", lambda: self.running_digests(ns) == {digest}, PATIENCE, 0.2)
 
-    def deploy(self, ns, reference, policy="Always", name="web", replicas=1):
-        self.kubectl.apply(manifests.deployment(name, ns, manifests.pod_spec(reference, policy=policy), ROLL, replicas))
+    def deploy(self, ns, reference, policy="Always", name="web", replicas=1, annotations=None):
+        self.kubectl.apply(manifests.deployment(name, ns, manifests.pod_spec(reference, policy=policy),
+                                                ROLL | (annotations or {}), replicas))
 
     def annotation(self, ns, key, name="web"):
         """A record of the Deployment, decoded; None where there is none."""

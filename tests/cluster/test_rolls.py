@@ -132,6 +132,33 @@ def test_undo_really_restores_the_old_bits_until_the_tag_moves_on(node, ns, web)
     node.after_sweeps(2, lambda: node.running_digests(ns) == {third})
 
 
+@pytest.mark.parametrize("pull", ["Always", "IfNotPresent"])
+def test_a_newer_tag_is_followed_and_an_undo_goes_back_to_the_former(node, ns, pull):
+    repository = f"{node.registry}/{ns}/versions"
+    old, new = (node.push(f"{ns}/versions:{tag}", f"{ns} {tag}") for tag in ("1.2.0", "1.10.0"))
+
+    def apply():
+        node.deploy(ns, f"{repository}:1.2.0", policy=pull, annotations={"policy.tidemark.dev/app": "semver: ^1.2"})
+
+    apply()
+    node.wait_running(ns, new)
+    assert node.image_of(ns) == f"{repository}:1.10.0"
+    assert node.reasons(ns) == ["policy", "created"]
+    told = node.kubectl("rollout", "history", "deployment", "web", "-n", ns)
+    assert "app moved 1.2.0@" in told, told
+
+    # The owner's file again, as a GitOps tool applies it.
+    sets = len(node.kubectl.replica_sets("web", ns))
+    apply()
+    node.after_sweeps(2, lambda: node.running_digests(ns) == {new} and len(node.kubectl.replica_sets("web", ns)) == sets)
+
+    node.kubectl("rollout", "undo", "deployment", "web", "-n", ns)
+    node.wait_running(ns, old)
+    assert node.image_of(ns) == f"{repository}:1.2.0"
+    node.after_sweeps(3, lambda: node.running_digests(ns) == {old})
+    assert node.reasons(ns) == ["rolled-back", "policy", "created"]
+
+
 def test_what_the_node_would_not_pull_is_stamped_with_a_warning_and_not_rolled(node, ns):
     web = Web(node, ns)
     first = web.push(1)
