@@ -24,6 +24,8 @@ namespace tidemark::sweeper {
 struct PolicyChoice {
   std::shared_ptr<const policy::TagPolicy> policy{};  // nullptr: it cannot be read
   Result<policy::TagChoice> choice = fail(ErrorKind::kCanceled, "not asked: stopped");
+  // Of a policy by_creation(): what it chose by.
+  std::shared_ptr<const policy::CreationTimes> times{};
 };
 
 class Answers {

@@ -1,8 +1,10 @@
 #include "sweeper/choose.h"
 
 #include <algorithm>
+#include <iterator>
 #include <latch>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/worker_pool.h"
@@ -25,6 +27,11 @@ struct Listing {
   registry::Query query;
   std::string problems;  // of its credentials
   std::vector<Use> uses{};
+  // Of policies by_creation(): tags to be dated, when they were made, and by which digest.
+  std::set<std::string> to_date{};
+  policy::CreationTimes times{};
+  TagChoices::Dated dated{};
+  std::optional<Error> undated{};  // the first time that could not be had
   Result<registry::TagList> answer = fail(ErrorKind::kCanceled, "not asked: stopped");
 };
 
@@ -64,25 +71,31 @@ class Chooser {
     WorkerPool pool(std::min(std::max<std::size_t>(options_.concurrency, 1), listings_.size()),
                     listings_.size());
     for (auto& [key, listing] : listings_) {
-      const bool queued = pool.submit([&resolver, &stop, &whole, &done, &listing = listing, this] {
-        if (!stop.stop_requested()) {
-          listing.answer = resolver.tags(listing.query, whole.at_most(options_.one), stop);
-        }
-        done.count_down();
-      });
+      const bool queued =
+          pool.submit([&resolver, &stop, &whole, &done, &key = key, &listing = listing, this] {
+            const Deadline one = whole.at_most(options_.one);
+            if (!stop.stop_requested()) ask(resolver, key, listing, one, stop);
+            done.count_down();
+          });
       if (!queued) done.count_down();  // cannot be: the queue holds them all
     }
     done.wait();
   }
 
   void decide() {
+    TagChoices::Dated dated;
     for (auto& [key, listing] : listings_) {
       if (!listing.answer) refused(listing);
+      dated.merge(listing.dated);
+      const auto times = std::make_shared<const policy::CreationTimes>(std::move(listing.times));
       for (const Use& use : listing.uses) {
         const auto& policy = *policies_.at(use.policy);
         PolicyChoice choice{.policy = policy};
-        if (listing.answer) {
-          choice.choice = policy->choose(listing.answer->tags);
+        if (policy->by_creation()) choice.times = times;
+        if (listing.answer && policy->by_creation() && listing.undated) {
+          choice.choice = fail(*listing.undated);
+        } else if (listing.answer) {
+          choice.choice = policy->choose(listing.answer->tags, *times);
           memory_.put({key.first, key.second, use.policy}, choice, now_);
         } else {
           choice.choice = fail(listing.answer.error());
@@ -90,9 +103,75 @@ class Chooser {
         answers_.put_choice(use.reference, use.pull_source, use.policy, std::move(choice));
       }
     }
+    // Of repositories that were not listed now, or not to the end, what is known stays known.
+    for (const auto& [key, time] : memory_.dated()) {
+      const auto listing = listings_.find({std::get<0>(key), std::get<1>(key)});
+      const bool complete = listing != listings_.end() && listing->second.answer.has_value() &&
+                            !listing->second.undated;
+      if (!complete) dated.emplace(key, time);
+    }
+    memory_.put_dated(std::move(dated));
   }
 
  private:
+  using ListingKey = std::pair<std::string, std::string>;  // repository, identity
+
+  // On a thread of the pool: of the listing alone.
+  void ask(registry::Resolver& resolver, const ListingKey& key, Listing& listing, Deadline deadline,
+           const std::stop_token& stop) const {
+    listing.answer = resolver.tags(listing.query, deadline, stop);
+    if (!listing.answer) return;
+    std::set<std::string> wanted;
+    for (const Use& use : listing.uses) {
+      const policy::TagPolicy& policy = **policies_.at(use.policy);
+      if (policy.by_creation()) wanted.merge(as_set(policy.candidates(listing.answer->tags)));
+    }
+    if (wanted.size() > kMaxDated) {
+      listing.undated = Error{.kind = ErrorKind::kTooLarge,
+                              .message = std::to_string(wanted.size()) +
+                                         " tags are too many to be asked when they were made: a "
+                                         "filter may leave " +
+                                         std::to_string(kMaxDated)};
+      return;
+    }
+    for (const std::string& tag : wanted) {
+      if (auto dated = date(resolver, key, listing, tag, deadline, stop); !dated) {
+        // An image that says no time is passed over, as a tag that is no version is.
+        if (dated.error().kind == ErrorKind::kInvalid) continue;
+        listing.undated = std::move(dated.error());
+        return;
+      }
+    }
+  }
+
+  static std::set<std::string> as_set(std::vector<std::string> tags) {
+    return {std::make_move_iterator(tags.begin()), std::make_move_iterator(tags.end())};
+  }
+
+  Status date(registry::Resolver& resolver, const ListingKey& key, Listing& listing,
+              const std::string& tag, Deadline deadline, const std::stop_token& stop) const {
+    registry::Query query = listing.query;
+    query.reference = listing.query.reference.with_tag(tag);
+    const auto resolved = resolver.resolve(query, deadline, stop);
+    if (!resolved) return fail(resolved.error());
+    const TagChoices::Key dated_key{key.first, key.second, resolved->digest.str()};
+    const auto known = memory_.dated().find(dated_key);
+    WallTime time;
+    if (known != memory_.dated().end()) {
+      time = known->second;
+    } else {
+      const auto reference = image::Reference::parse(key.first + "@" + resolved->digest.str());
+      if (!reference) return fail(reference.error());
+      query.reference = *reference;
+      const auto made = resolver.created(query, deadline, stop);
+      if (!made) return fail(made.error());
+      time = made->time;
+    }
+    listing.dated.emplace(dated_key, time);
+    listing.times.emplace(tag, time);
+    return {};
+  }
+
   void add(const Workload& workload, const TrackedSlot& slot) {
     const std::string& text = policy_of(workload, slot);
     const std::string source = workload.pull_source();
@@ -142,7 +221,7 @@ class Chooser {
   Answers& answers_;
   std::set<std::tuple<std::string, std::string, std::string>> seen_;
   std::map<std::string, ReadPolicy> policies_;
-  std::map<std::pair<std::string, std::string>, Listing> listings_;  // by repository, identity
+  std::map<ListingKey, Listing> listings_;
 };
 
 std::vector<const Workload*> sources_to_read(const std::vector<Workload>& workloads) {

@@ -2,7 +2,9 @@
 //
 // Purpose: the stage before check. Only repositories of slots under a policy are listed, at most
 // once in `max_age`, or at once where somebody says that a tag of theirs was pushed; what a policy
-// picked is remembered meanwhile, the tags are not. A list that cannot be had chooses nothing, and
+// picked is remembered meanwhile, the tags are not. For `newest`, each tag that the filter leaves
+// is asked for its digest, and each new digest for when its image was made: at most kMaxDated tags,
+// and what is known of a digest is kept. A list or a time that cannot be had chooses nothing, and
 // nothing is rolled for it. Credentials that a registry refuses are read anew by the next sweep.
 // Thread-safety: a free function; `credentials` and `memory` belong to it until it returns.
 // Errors: in the answers. Source: design section 4 (2, 5).
@@ -25,6 +27,9 @@
 
 namespace tidemark::sweeper {
 
+// Each costs a HEAD whenever tags are listed.
+inline constexpr std::size_t kMaxDated = 500;
+
 struct ChooseOptions {
   std::size_t concurrency = 4;                 // lists at once; each may have many pages
   std::chrono::milliseconds one{60'000};       // one repository
@@ -40,6 +45,10 @@ class TagChoices {
   using Key = std::tuple<std::string, std::string, std::string>;  // repository, identity, policy
   const PolicyChoice* find(const Key& key, SteadyTime not_before);
   void put(const Key& key, const PolicyChoice& choice, SteadyTime now);
+  // When images were made, by repository, identity and digest: as choose() leaves it.
+  using Dated = std::map<Key, WallTime>;
+  const Dated& dated() const { return dated_; }
+  void put_dated(Dated dated) { dated_ = std::move(dated); }
   // Drops what was neither found nor put since the last call.
   void forget_unused();
 
@@ -50,6 +59,7 @@ class TagChoices {
     bool used = true;
   };
   std::map<Key, Entry> entries_;
+  Dated dated_;
 };
 
 // "docker.io/library/nginx"

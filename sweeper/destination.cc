@@ -45,7 +45,9 @@ Destination destination_of(const Workload& workload, const TrackedSlot& slot,
   const std::string& own = *slot.reference->tag();
   if (choice.tag == own) return out;
   // Nullopt: what stands is nothing that the policy compares, such as `latest`.
-  const auto order = made->policy->compare(choice.tag, own);
+  static const policy::CreationTimes kNone;
+  const auto order =
+      made->policy->compare(choice.tag, own, made->times != nullptr ? *made->times : kNone);
   if (order == std::partial_ordering::equivalent) return out;
   if (order == std::partial_ordering::less && !made->policy->allows_downgrade()) {
     out.note = "its policy would choose " + choice.tag + ", which is older (allow-downgrade)";

@@ -14,11 +14,12 @@ namespace {
 constexpr std::size_t kMaxPolicyBytes = 4096;
 
 constexpr std::string_view kDigest = "digest";
+constexpr std::string_view kNewest = "newest";
 constexpr std::string_view kSemver = "semver";
 constexpr std::string_view kCalver = "calver";
 constexpr std::string_view kNumerical = "numerical";
 constexpr std::string_view kAlphabetical = "alphabetical";
-constexpr std::string_view kOrders = "semver, calver, numerical, alphabetical, digest";
+constexpr std::string_view kOrders = "semver, calver, numerical, alphabetical, newest, digest";
 constexpr std::string_view kFilter = "filter";
 constexpr std::string_view kExtract = "extract";
 constexpr std::string_view kExclude = "exclude";
@@ -52,9 +53,10 @@ std::optional<double> to_number(std::string_view text) {
 }  // namespace
 
 Result<TagPolicy::Order> TagPolicy::parse_order(std::string_view key, std::string_view value) {
-  if (key == kDigest) {
-    if (value.empty()) return Digest{};
-    return fail(ErrorKind::kInvalid, "digest: it takes no value");
+  if (key == kDigest || key == kNewest) {
+    if (!value.empty()) return fail(ErrorKind::kInvalid, std::string(key) + ": it takes no value");
+    if (key == kDigest) return Digest{};
+    return Newest{};
   }
   if (key == kSemver) {
     auto range = VersionRange::parse(value);
@@ -130,7 +132,8 @@ bool TagPolicy::descending() const {
   return alphabetical != nullptr && alphabetical->descending;
 }
 
-std::optional<TagPolicy::Rank> TagPolicy::rank(std::string_view tag, bool in_range) const {
+std::optional<TagPolicy::Rank> TagPolicy::rank(std::string_view tag, bool in_range,
+                                               const CreationTimes& times) const {
   auto part = filter_.apply(tag);
   if (!part) return std::nullopt;
   if (const auto* range = std::get_if<VersionRange>(&order_)) {
@@ -149,14 +152,27 @@ std::optional<TagPolicy::Rank> TagPolicy::rank(std::string_view tag, bool in_ran
     return *number;
   }
   if (std::holds_alternative<Alphabetical>(order_)) return std::move(*part);
+  if (by_creation()) {
+    const auto made = times.find(tag);
+    if (made != times.end()) return made->second;
+  }
   return std::nullopt;
 }
 
-Result<TagChoice> TagPolicy::choose(std::span<const std::string> tags) const {
+std::vector<std::string> TagPolicy::candidates(std::span<const std::string> tags) const {
+  std::vector<std::string> out;
+  for (const std::string& tag : tags) {
+    if (filter_.apply(tag)) out.push_back(tag);
+  }
+  return out;
+}
+
+Result<TagChoice> TagPolicy::choose(std::span<const std::string> tags,
+                                    const CreationTimes& times) const {
   TagChoice out{.tag = {}, .tags = tags.size()};
   std::optional<Rank> best;
   for (const std::string& tag : tags) {
-    auto ranked = rank(tag, /*in_range=*/true);
+    auto ranked = rank(tag, /*in_range=*/true, times);
     if (!ranked) continue;
     ++out.fitting;
     const bool better = !best || (descending() ? *ranked <= *best : *ranked >= *best);
@@ -169,10 +185,10 @@ Result<TagChoice> TagPolicy::choose(std::span<const std::string> tags) const {
               "none of " + std::to_string(tags.size()) + " tags fits the policy");
 }
 
-std::optional<std::partial_ordering> TagPolicy::compare(std::string_view a,
-                                                        std::string_view b) const {
-  const auto left = rank(a, /*in_range=*/false);
-  const auto right = rank(b, /*in_range=*/false);
+std::optional<std::partial_ordering> TagPolicy::compare(std::string_view a, std::string_view b,
+                                                        const CreationTimes& times) const {
+  const auto left = rank(a, /*in_range=*/false, times);
+  const auto right = rank(b, /*in_range=*/false, times);
   if (!left || !right) return std::nullopt;
   return descending() ? *right <=> *left : *left <=> *right;
 }

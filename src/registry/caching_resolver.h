@@ -55,6 +55,10 @@ class CachingResolver final : public Resolver {
   Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop = {}) override {
     return inner_.tags(query, deadline, std::move(stop));
   }
+  Result<Creation> created(const Query& query, Deadline deadline,
+                           std::stop_token stop = {}) override {
+    return inner_.created(query, deadline, std::move(stop));
+  }
   std::optional<Result<Resolution>> known(const Query& query) override;
   // How many callers wait for another's question now.
   std::size_t waiting() const { return flights_.waiting(); }

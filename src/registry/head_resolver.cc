@@ -138,6 +138,48 @@ std::vector<image::Digest> platforms_of(const std::string& body) {
   return digests;
 }
 
+std::optional<std::string> text_in(const Json& object, const char* key) {
+  if (!object.is_object()) return std::nullopt;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? std::optional(found->get<std::string>())
+                                                     : std::nullopt;
+}
+
+// image-spec "Annotations" (of an index or manifest) and "Image Configuration" (created).
+std::optional<WallTime> creation_in(const Json& document) {
+  auto text = text_in(document, "created");
+  if (const auto annotations = document.is_object() ? document.find("annotations") : document.end();
+      !text && annotations != document.end()) {
+    text = text_in(*annotations, "org.opencontainers.image.created");
+  }
+  if (!text) return std::nullopt;
+  const auto time = parse_rfc3339(*text);
+  return time ? std::optional(*time) : std::nullopt;
+}
+
+std::optional<image::Digest> digest_in(const Json& descriptor) {
+  const auto text = text_in(descriptor, "digest");
+  if (!text) return std::nullopt;
+  auto digest = image::Digest::parse(*text);
+  return digest ? std::optional(std::move(*digest)) : std::nullopt;
+}
+
+// Of an index; nullopt of anything else.
+std::optional<image::Digest> first_image(const Json& document) {
+  const auto manifests = document.is_object() ? document.find("manifests") : document.end();
+  if (manifests == document.end() || !manifests->is_array()) return std::nullopt;
+  for (const Json& manifest : *manifests) {
+    if (!manifest.is_object() || is_artifact(manifest)) continue;
+    if (auto digest = digest_in(manifest)) return digest;
+  }
+  return std::nullopt;
+}
+
+std::optional<image::Digest> configuration(const Json& document) {
+  const auto config = document.is_object() ? document.find("config") : document.end();
+  return config == document.end() ? std::nullopt : digest_in(*config);
+}
+
 bool leads_to_next_credential(ErrorKind kind) {
   return kind == ErrorKind::kUnauthorized || kind == ErrorKind::kForbidden ||
          kind == ErrorKind::kNotFound;
@@ -181,6 +223,14 @@ Result<TagList> HeadResolver::tags(const Query& query, Deadline deadline, std::s
     log_.debug("tags not listed", {{"repository", name}, {"cause", result.error().message}});
     return fail(within("tags of " + name, std::move(result.error())));
   }
+  return result;
+}
+
+Result<Creation> HeadResolver::created(const Query& query, Deadline deadline,
+                                       std::stop_token stop) {
+  auto result = guarded(query, deadline, stop,
+                        [this](const Question& question) { return ask_creation(question); });
+  if (!result) return fail(within(query.reference.str(), std::move(result.error())));
   return result;
 }
 
@@ -321,6 +371,38 @@ Result<TagList> HeadResolver::ask_tags(const Question& question) {
                     .message = "more than " + std::to_string(kMaxTags) + " tags, or " +
                                std::to_string(kMaxTagPages) + " pages of them",
                     .http_status = 200});
+}
+
+// From the outside in: index, manifest, configuration, until one of them says a time.
+Result<Creation> HeadResolver::ask_creation(const Question& question) {
+  auto authorization = authorizer_.before(question);
+  if (!authorization) return fail(authorization.error());
+  std::optional<image::Digest> digest = question.reference.digest();
+  std::string_view what = "manifests";
+  for (int depth = 0; digest && depth < 3; ++depth) {
+    net::Request request{.url = question.endpoint.base, .headers = {}, .body = {}};
+    request.url.target +=
+        "/v2/" + question.repository + "/" + std::string(what) + "/" + digest->str();
+    request.headers.push_back({"Accept", what == "blobs" ? "*/*" : join_types()});
+    request.max_body_bytes = kMaxManifestBytes;
+    const auto answer = send(question, Operation::kGet, request, *authorization);
+    if (!answer) return fail(answer.error());
+    if (answer->response.status != 200) {
+      return fail(answer_error(answer->response, clock_.wall_now(), question.credential,
+                               authorization->header));
+    }
+    const std::string& body = answer->response.body;
+    if (!matches(*digest, body))
+      return unusable("a body does not have the digest " + digest->str());
+    const Json document = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+    if (const auto time = creation_in(document)) return Creation{.time = *time};
+    digest = first_image(document);
+    if (!digest) {
+      digest = configuration(document);
+      what = "blobs";
+    }
+  }
+  return unusable("the image does not say when it was made");
 }
 
 Result<Resolution> HeadResolver::ask_digest(const Question& question) {

@@ -1,4 +1,5 @@
-// HeadResolver: asks a registry which digest a reference has, and which tags there are.
+// HeadResolver: asks a registry which digest a reference has, which tags there are,
+// and when an image was made.
 //
 // Purpose: HEAD /v2/<name>/manifests/<tag>, and GET only where the HEAD lacks Docker-Content-Digest
 // or is not supported (405, 501), or where the platforms of an index are asked for; the digest is
@@ -47,6 +48,8 @@ class HeadResolver final : public Resolver {
   Result<Resolution> resolve(const Query& query, Deadline deadline,
                              std::stop_token stop = {}) override;
   Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop = {}) override;
+  Result<Creation> created(const Query& query, Deadline deadline,
+                           std::stop_token stop = {}) override;
 
  private:
   // `ask`: Question -> Result<T>, with T::credential_source to be filled in.
@@ -61,6 +64,7 @@ class HeadResolver final : public Resolver {
   Result<Answer> request_manifest(const Question& question, Operation operation,
                                   Authorization& authorization);
   Result<TagList> ask_tags(const Question& question);
+  Result<Creation> ask_creation(const Question& question);
   // In its turn, and once more where the registry asks for another authorization.
   Result<Answer> send(const Question& question, Operation operation, const net::Request& request,
                       Authorization& authorization);

@@ -66,6 +66,13 @@ Result<TagList> LoginCredentials::tags(const Query& query, Deadline deadline,
   });
 }
 
+Result<Creation> LoginCredentials::created(const Query& query, Deadline deadline,
+                                           std::stop_token stop) {
+  return ask_with_credentials(query, deadline, stop, [&](const Query& with_them) {
+    return next_.created(with_them, deadline, stop);
+  });
+}
+
 std::optional<Result<Resolution>> LoginCredentials::known(const Query& query) {
   const std::string& registry = query.reference.registry();
   const Login login = endpoints_.options_of(registry)->login;

@@ -36,6 +36,7 @@ class LoginCredentials final : public Resolver {
 
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override;
   Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop) override;
+  Result<Creation> created(const Query& query, Deadline deadline, std::stop_token stop) override;
   std::optional<Result<Resolution>> known(const Query& query) override;
 
  private:

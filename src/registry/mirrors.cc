@@ -74,22 +74,35 @@ Result<Resolution> Mirrors::resolve(const Query& query, Deadline deadline, std::
   return result;
 }
 
-Result<TagList> Mirrors::tags(const Query& query, Deadline deadline, std::stop_token stop) {
+template <typename Ask>
+auto Mirrors::ask_in_turn(const Query& query, Deadline deadline, Ask ask)
+    -> std::invoke_result_t<Ask, const Query&, Deadline> {
   const auto options = endpoints_.options_of(query.reference.registry());
   std::string causes;
   if (options->mirror_policy == MirrorPolicy::kMirror) {
     for (const std::string& mirror : options->mirrors) {
       const auto there = at(mirror, query.reference);
       if (!there) continue;
-      auto result =
-          next_.tags(moved_to(*there, query), deadline.at_most(deadline.remaining() * 2 / 3), stop);
+      auto result = ask(moved_to(*there, query), deadline.at_most(deadline.remaining() * 2 / 3));
       if (result || result.error().kind == ErrorKind::kCanceled) return result;
       causes += "; mirror " + result.error().message;
     }
   }
-  auto result = next_.tags(query, deadline, std::move(stop));
+  auto result = ask(query, deadline);
   if (!result) result.error().message += causes;
   return result;
+}
+
+Result<TagList> Mirrors::tags(const Query& query, Deadline deadline, std::stop_token stop) {
+  return ask_in_turn(query, deadline, [&](const Query& asked, Deadline until) {
+    return next_.tags(asked, until, stop);
+  });
+}
+
+Result<Creation> Mirrors::created(const Query& query, Deadline deadline, std::stop_token stop) {
+  return ask_in_turn(query, deadline, [&](const Query& asked, Deadline until) {
+    return next_.created(asked, until, stop);
+  });
 }
 
 std::optional<Result<Resolution>> Mirrors::known(const Query& query) {

@@ -21,6 +21,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <type_traits>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -43,11 +44,16 @@ class Mirrors final : public Resolver {
   ~Mirrors() override;
 
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override;
-  // By the same policy; lists are not compared.
+  // By the same policy; only digests are compared.
   Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop) override;
+  Result<Creation> created(const Query& query, Deadline deadline, std::stop_token stop) override;
   std::optional<Result<Resolution>> known(const Query& query) override;
 
  private:
+  // The mirrors in turn where they count, then the registry.
+  template <typename Ask>
+  auto ask_in_turn(const Query& query, Deadline deadline, Ask ask)
+      -> std::invoke_result_t<Ask, const Query&, Deadline>;
   void compare_later(const Query& query, const std::string& answered_by, const image::Digest& has);
   void compare(const Query& query, const std::string& answered_by, const image::Digest& has);
   bool is_due(const image::Reference& reference);

@@ -182,6 +182,13 @@ Result<TagList> OwnCredentials::tags(const Query& query, Deadline deadline, std:
   });
 }
 
+Result<Creation> OwnCredentials::created(const Query& query, Deadline deadline,
+                                         std::stop_token stop) {
+  return ask_with_credentials(query, deadline, stop, [&](const Query& with_them) {
+    return next_.created(with_them, deadline, stop);
+  });
+}
+
 std::optional<Result<Resolution>> OwnCredentials::known(const Query& query) {
   const auto options = endpoints_.options_of(query.reference.registry());
   std::optional<Kept> secret;

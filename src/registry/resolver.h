@@ -44,6 +44,12 @@ struct Resolution {
   enum class Freshness { kFresh, kCached, kStale } freshness = Freshness::kFresh;
 };
 
+// When an image was made, as it says itself.
+struct Creation {
+  WallTime time;
+  std::string credential_source{};  // which credential answered, "" for none
+};
+
 class Resolver {
  public:
   virtual ~Resolver() = default;
@@ -56,6 +62,12 @@ class Resolver {
   // only reference and credentials count. Errors: those of resolve(); kTooLarge past kMaxTags.
   virtual Result<TagList> tags(const Query& query, Deadline deadline,
                                std::stop_token stop = {}) = 0;
+  // Of an image named by digest: its creation time, as its annotations or its configuration have
+  // it; of an index that of its first image. Two or three requests, which count as pulls where
+  // pulls are counted; nothing is kept, for it never changes. Errors: those of resolve(); kInvalid
+  // where the image does not say.
+  virtual Result<Creation> created(const Query& query, Deadline deadline,
+                                   std::stop_token stop = {}) = 0;
   // What resolve() would answer without asking anybody; nullopt where it would have to ask. Never
   // waits, so that who has many queries hands only the rest of them to other threads.
   virtual std::optional<Result<Resolution>> known(const Query& /*query*/) { return std::nullopt; }

@@ -60,6 +60,9 @@ class Stack final : public ReloadableResolver {
   Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop) override {
     return mirrors_.tags(query, deadline, std::move(stop));
   }
+  Result<Creation> created(const Query& query, Deadline deadline, std::stop_token stop) override {
+    return mirrors_.created(query, deadline, std::move(stop));
+  }
   std::optional<Result<Resolution>> known(const Query& query) override {
     return mirrors_.known(query);
   }

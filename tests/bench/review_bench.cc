@@ -85,6 +85,10 @@ class KnowsAll final : public registry::Resolver {
                                  std::stop_token /*stop*/) override {
     return registry::TagList{};
   }
+  Result<registry::Creation> created(const registry::Query& /*query*/, Deadline /*deadline*/,
+                                     std::stop_token /*stop*/) override {
+    return registry::Creation{};
+  }
   std::optional<Result<registry::Resolution>> known(const registry::Query& /*query*/) override {
     return registry::Resolution{.digest = *image::Digest::parse("sha256:" + std::string(64, 'a'))};
   }

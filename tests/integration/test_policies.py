@@ -185,3 +185,18 @@ def test_the_newest_of_many_tags_is_chosen(following, registry):
     web.apply(tag="build-1")
     web.sweep()
     web.assert_runs("build-120")
+
+
+def test_the_image_that_was_made_last_is_followed(following, registry):
+    """Tags that are names of commits have no order of their own."""
+    web = following(policy="newest\nfilter: ^[0-9a-f]{7}$").push("3f1c9a7", "9b2e01c", "0d4fbb2")
+    for tag, made in (("3f1c9a7", "2026-01-01"), ("9b2e01c", "2026-03-01"), ("0d4fbb2", "2026-02-01")):
+        reference = f"{web.repository}:{tag}"
+        registry.crane("mutate", "--insecure", "--annotation", f"org.opencontainers.image.created={made}T00:00:00Z",
+                       "--tag", reference, reference)
+        web.digests[tag] = registry.digest(f"{web.ns}/app:{tag}")
+    web.apply(tag="3f1c9a7")
+    web.sweep()
+    web.assert_runs("9b2e01c")
+    web.sweep()
+    web.assert_runs("9b2e01c")

@@ -106,6 +106,21 @@ TEST(TagPolicyTest, ComparesTagsOutsideOfTheRange) {
   EXPECT_TRUE(TagPolicy::parse("semver: ^1.2\nallow-downgrade: true").value().allows_downgrade());
 }
 
+TEST(TagPolicyTest, NewestGoesByWhatItIsTold) {
+  const auto policy = TagPolicy::parse("newest\nfilter: ^[0-9a-f]{7}$").value();
+  EXPECT_TRUE(policy.by_creation());
+  const Tags tags = {"latest", "3f1c9a7", "9b2e01c", "0d4fbb2"};
+  EXPECT_EQ(policy.candidates(tags), (Tags{"3f1c9a7", "9b2e01c", "0d4fbb2"}));
+  const auto at = [](int second) { return WallTime(std::chrono::seconds(second)); };
+  const CreationTimes times = {{"3f1c9a7", at(5)}, {"9b2e01c", at(9)}, {"0d4fbb2", at(9)}};
+  EXPECT_EQ(policy.choose(tags, times)->tag, "0d4fbb2") << "the last of equals";
+  EXPECT_EQ(policy.choose(tags, times)->fitting, 3U);
+  EXPECT_EQ(policy.compare("9b2e01c", "3f1c9a7", times), std::partial_ordering::greater);
+  EXPECT_EQ(policy.compare("9b2e01c", "latest", times), std::nullopt);
+  EXPECT_FALSE(policy.choose(tags)) << "without times it knows none";
+  EXPECT_FALSE(TagPolicy::parse("newest: asc"));
+}
+
 TEST(TagPolicyTest, DigestChoosesNothing) {
   EXPECT_FALSE(TagPolicy::parse("digest").value().chooses());
   EXPECT_TRUE(TagPolicy::parse("semver: 1.x").value().chooses());
@@ -113,8 +128,9 @@ TEST(TagPolicyTest, DigestChoosesNothing) {
 
 TEST(TagPolicyTest, WhatIsRefused) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"", "an empty policy (semver, calver, numerical, alphabetical, digest)"},
-      {"newer: 1", R"(unknown policy "newer" (semver, calver, numerical, alphabetical, digest))"},
+      {"", "an empty policy (semver, calver, numerical, alphabetical, newest, digest)"},
+      {"newer: 1",
+       R"(unknown policy "newer" (semver, calver, numerical, alphabetical, newest, digest))"},
       {"semver:", R"(semver: "" is not a range of versions: it is empty (* is any version))"},
       {"semver: 1.x\nsemver: 2.x",
        R"(unknown line "semver" (filter, extract, exclude, allow-downgrade))"},

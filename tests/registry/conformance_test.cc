@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -408,6 +409,66 @@ TEST_F(ConformanceTest, ListingTags_AnswersTheChallenge) {
   const auto list = tags("app:1", {{.username = "u", .password = "p", .source = "secret a/pull"}});
   ASSERT_TRUE(list) << list.error().message;
   EXPECT_EQ(list->credential_source, "secret a/pull");
+}
+
+// image-spec: the time is in the annotations of an index or a manifest, or in the configuration.
+class CreationTest : public ConformanceTest {
+ protected:
+  CreationTest() {
+    answer_ = [this](const net::ServerRequest& request) {
+      const std::string name(request.path.substr(request.path.rfind('/') + 1));
+      const auto found = bodies_.find(name);
+      if (found == bodies_.end()) return error(404, "{}");
+      return net::Response{.status = 200, .headers = {}, .body = found->second};
+    };
+  }
+  std::string put(std::string body) {
+    const std::string digest = "sha256:" + sha256_hex(body);
+    bodies_[digest] = std::move(body);
+    return digest;
+  }
+  static std::string descriptor(const std::string& digest, const std::string& more = "") {
+    return R"({"digest":")" + digest + "\"" + more + "}";
+  }
+  std::string created(const std::string& digest) {
+    const auto made =
+        resolver_->created({.reference = image::Reference::parse(host_ + "/app@" + digest).value()},
+                           Deadline::after(seconds{10}));
+    return made ? to_rfc3339(made->time) : made.error().message;
+  }
+
+  std::map<std::string, std::string> bodies_;  // by digest
+};
+
+TEST_F(CreationTest, InTheConfigurationOfAnIndexsFirstImage) {
+  const std::string config = put(R"({"created":"2026-01-31T08:15:00.123456789Z"})");
+  const std::string image = put(R"({"config":)" + descriptor(config) + "}");
+  const std::string attestation =
+      put(R"({"annotations":{"org.opencontainers.image.created":"2020-01-01T00:00:00Z"}})");
+  const std::string index =
+      put(R"({"manifests":[)" +
+          descriptor(attestation, R"(,"annotations":{"vnd.docker.reference.type":"x"})") + "," +
+          descriptor(image) + "]}");
+  EXPECT_EQ(created(index), "2026-01-31T08:15:00Z");
+  EXPECT_EQ(asked(), (Asked{"GET /v2/app/manifests/" + index, "GET /v2/app/manifests/" + image,
+                            "GET /v2/app/blobs/" + config}));
+  EXPECT_EQ(created(image), "2026-01-31T08:15:00Z");
+}
+
+TEST_F(CreationTest, AnAnnotationIsOneRequest) {
+  const std::string index = put(
+      R"({"manifests":[],"annotations":{"org.opencontainers.image.created":"2026-02-01T00:00:00+01:00"}})");
+  EXPECT_EQ(created(index), "2026-01-31T23:00:00Z");
+  EXPECT_EQ(asked().size(), 1U);
+}
+
+TEST_F(CreationTest, WhatSaysNothingOrLies) {
+  const std::string silent = put(R"({"config":)" + descriptor(put("{}")) + "}");
+  EXPECT_EQ(created(silent),
+            host_ + "/app@" + silent + ": the image does not say when it was made");
+  const std::string other = "sha256:" + std::string(64, 'a');
+  bodies_[other] = R"({"created":"2026-01-31T08:15:00Z"})";
+  EXPECT_EQ(created(other), host_ + "/app@" + other + ": a body does not have the digest " + other);
 }
 
 }  // namespace

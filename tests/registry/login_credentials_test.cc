@@ -39,6 +39,9 @@ class FakeLogins final : public LoginSource {
 // Tells which credentials it was asked with.
 class Recorder final : public Resolver {
  public:
+  Result<Creation> created(const Query&, Deadline, std::stop_token) override {
+    return tidemark::fail(ErrorKind::kInternal, "not asked for here");
+  }
   Result<TagList> tags(const Query& query, Deadline, std::stop_token) override {
     return TagList{
         .tags = {},

@@ -69,6 +69,29 @@ class FakeResolver final : public registry::Resolver {
     const std::lock_guard lock(mutex_);
     tags_.insert_or_assign(repository_of(repository + ":any"), tidemark::fail(std::move(error)));
   }
+  // When images of this digest were made, whatever their names.
+  void serve_creation(const image::Digest& digest, Result<WallTime> time) {
+    const std::lock_guard lock(mutex_);
+    creations_.insert_or_assign(digest.str(), std::move(time));
+  }
+  std::size_t creations_asked() const {
+    const std::lock_guard lock(mutex_);
+    return creations_asked_;
+  }
+  Result<registry::Creation> created(const registry::Query& query, Deadline deadline,
+                                     std::stop_token stop = {}) override {
+    const std::string key = query.reference.str();
+    if (stop.stop_requested()) return tidemark::fail(ErrorKind::kCanceled, key + ": canceled");
+    if (deadline.expired()) return tidemark::fail(ErrorKind::kTimeout, key + ": timed out");
+    const std::lock_guard lock(mutex_);
+    ++creations_asked_;
+    const auto found = creations_.find(query.reference.digest().value().str());
+    if (found == creations_.end()) {
+      return tidemark::fail(ErrorKind::kInvalid, key + ": the image does not say when it was made");
+    }
+    if (!found->second) return tidemark::fail(found->second.error());
+    return registry::Creation{.time = *found->second};
+  }
   // How often tags were listed, of all repositories.
   std::size_t lists() const {
     const std::lock_guard lock(mutex_);
@@ -153,6 +176,8 @@ class FakeResolver final : public registry::Resolver {
   mutable std::mutex mutex_;
   std::map<std::string, Result<std::vector<std::string>>, std::less<>> tags_;
   std::size_t lists_ = 0;
+  std::map<std::string, Result<WallTime>, std::less<>> creations_;  // by digest
+  std::size_t creations_asked_ = 0;
   std::map<std::string, Answer, std::less<>> answers_;
   std::vector<registry::Query> calls_;
 };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "sweeper/cluster.h"
@@ -308,6 +309,82 @@ TEST_F(ChooseTest, AWaveIsOfTheTagToComeWhateverTagsStand) {
   const auto report = cluster_.sweep();
   EXPECT_EQ(report->rolls.size(), 1U) << "the first wave is one workload";
   EXPECT_TRUE(report->paced());
+}
+
+// Three builds named after commits, made in another order than they are listed.
+class NewestTest : public ChooseTest {
+ protected:
+  NewestTest() {
+    cluster_.resolver.serve_tags(kRepository, {"3f1c9a7", "9b2e01c", "0d4fbb2", "latest"});
+    const WallTime now = cluster_.clock.wall_now();
+    for (const auto& [tag, digest, age] :
+         {std::tuple("3f1c9a7", 'a', 3), std::tuple("9b2e01c", 'b', 1),
+          std::tuple("0d4fbb2", 'c', 2)}) {
+      cluster_.resolver.serve(image_of(tag), fake_digest(digest));
+      cluster_.resolver.serve_creation(fake_digest(digest), now - std::chrono::hours(age));
+    }
+    context_.choices = &choices_;
+    spec_ = following("newest\nfilter: ^[0-9a-f]{7}$", "3f1c9a7");
+    cluster_.put(spec_);
+  }
+  SlotPlan swept_with_memory() {
+    const auto report = sweep(context_, cluster_.options);
+    EXPECT_TRUE(report);
+    return report->plans.at(0).slots.at(0);
+  }
+
+  TagChoices choices_;
+  SweepContext context_ = cluster_.context();
+  Spec spec_;
+};
+
+TEST_F(NewestTest, TheImageThatWasMadeLastIsChosen) {
+  EXPECT_EQ(swept().verdict, Verdict::kRoll);
+  EXPECT_EQ(image(spec_), image_of("9b2e01c"));
+}
+
+TEST_F(NewestTest, ADigestIsAskedOnceForItsTime) {
+  cluster_.options.choose.max_age = std::chrono::milliseconds{0};
+  (void)swept_with_memory();
+  EXPECT_EQ(cluster_.resolver.creations_asked(), 3U);
+  cluster_.clock.advance(std::chrono::seconds{1});
+  cluster_.resolver.serve_tags(kRepository, {"3f1c9a7", "9b2e01c", "0d4fbb2", "1111111"});
+  cluster_.resolver.serve(image_of("1111111"), fake_digest('d'));
+  cluster_.resolver.serve_creation(fake_digest('d'), cluster_.clock.wall_now());
+  EXPECT_EQ(swept_with_memory().verdict, Verdict::kRoll);
+  EXPECT_EQ(image(spec_), image_of("1111111"));
+  EXPECT_EQ(cluster_.resolver.creations_asked(), 4U);
+}
+
+TEST_F(NewestTest, ATimeThatCannotBeHadChoosesNothing) {
+  cluster_.resolver.serve_creation(fake_digest('b'),
+                                   tidemark::fail(ErrorKind::kTimeout, "timed out"));
+  const SlotPlan slot = swept();
+  EXPECT_EQ(slot.verdict, Verdict::kUnresolved);
+  EXPECT_EQ(slot.reason, "timed out");
+}
+
+TEST_F(NewestTest, AnImageThatSaysNoTimeIsPassedOver) {
+  cluster_.resolver.serve_creation(fake_digest('b'), tidemark::fail(ErrorKind::kInvalid, "none"));
+  EXPECT_EQ(swept().verdict, Verdict::kRoll);
+  EXPECT_EQ(image(spec_), image_of("0d4fbb2"));
+}
+
+TEST_F(NewestTest, NeverBackToAnOlderImage) {
+  cluster_.put(following("newest\nfilter: ^(3f|0d)", "0d4fbb2", 'c'));
+  EXPECT_EQ(swept().verdict, Verdict::kUpToDate);
+}
+
+TEST_F(NewestTest, TooManyTagsWantAFilter) {
+  std::vector<std::string> tags;
+  for (std::size_t i = 0; i <= kMaxDated; ++i) tags.push_back("t" + std::to_string(i));
+  cluster_.resolver.serve_tags(kRepository, tags);
+  cluster_.put(following("newest", "t1"));
+  const SlotPlan slot = swept();
+  EXPECT_EQ(slot.verdict, Verdict::kUnresolved);
+  EXPECT_EQ(slot.reason,
+            "501 tags are too many to be asked when they were made: a filter may leave 500");
+  EXPECT_TRUE(cluster_.resolver.calls().empty());
 }
 
 }  // namespace
