@@ -70,13 +70,12 @@ class Chooser {
     std::latch done(static_cast<std::ptrdiff_t>(listings_.size()));
     WorkerPool pool(std::min(std::max<std::size_t>(options_.concurrency, 1), listings_.size()),
                     listings_.size());
-    for (auto& [key, listing] : listings_) {
-      const bool queued =
-          pool.submit([&resolver, &stop, &whole, &done, &key = key, &listing = listing, this] {
-            const Deadline one = whole.at_most(options_.one);
-            if (!stop.stop_requested()) ask(resolver, key, listing, one, stop);
-            done.count_down();
-          });
+    for (auto& entry : listings_) {
+      const bool queued = pool.submit([&resolver, &stop, &whole, &done, &entry, this] {
+        const Deadline one = whole.at_most(options_.one);
+        if (!stop.stop_requested()) ask(resolver, entry.first, entry.second, one, stop);
+        done.count_down();
+      });
       if (!queued) done.count_down();  // cannot be: the queue holds them all
     }
     done.wait();
