@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <deque>
 #include <iterator>
-#include <latch>
 #include <map>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
@@ -117,26 +119,94 @@ Result<image::Digest> ask(Question& question, registry::Resolver& resolver, Dead
   return resolution->digest;
 }
 
+// Which question is put next. What may be under way at once is parted evenly between the registries
+// that still have questions: one that hangs keeps its own part, and no other waits for it.
+class Turns {
+ public:
+  // Waits end at `whole`: then nobody's part counts any more, for nobody is asked any more.
+  Turns(std::vector<Question>& questions, std::size_t at_once, Deadline whole)
+      : at_once_(at_once), whole_(whole) {
+    for (Question& question : questions) line_of(question).waiting.push_back(&question);
+  }
+
+  // Waits for the turn of one; nullptr: all have had theirs. Each is to be given to done().
+  Question* take() {
+    std::unique_lock lock(mutex_);
+    Line* line = nullptr;
+    freed_.wait_until(lock, whole_.point(), [&] {
+      line = next(/*in_its_part=*/true);
+      return line != nullptr || left_ == 0;
+    });
+    if (line == nullptr) line = next(/*in_its_part=*/false);
+    if (line == nullptr) return nullptr;
+    Question* question = line->waiting.front();
+    line->waiting.pop_front();
+    ++line->under_way;
+    if (--left_ == 0) freed_.notify_all();
+    return question;
+  }
+  void done(const Question& question) {
+    const std::lock_guard lock(mutex_);
+    const auto line = lines_.find(question.query.reference.registry());
+    --line->second.under_way;
+    if (line->second.under_way == 0 && line->second.waiting.empty()) lines_.erase(line);
+    freed_.notify_all();  // where a registry is through, the parts of all others grow
+  }
+
+ private:
+  struct Line {
+    std::deque<Question*> waiting;
+    std::size_t under_way = 0;
+  };
+  Line& line_of(const Question& question) {
+    ++left_;
+    return lines_[question.query.reference.registry()];
+  }
+  // The line with the fewest under way; of equals the one whose question comes first.
+  Line* next(bool in_its_part) {
+    if (lines_.empty()) return nullptr;
+    const std::size_t part = (at_once_ + lines_.size() - 1) / lines_.size();
+    Line* best = nullptr;
+    const auto rank = [](const Line& line) {
+      return std::pair(line.under_way, line.waiting.front());
+    };
+    for (auto& [registry, line] : lines_) {
+      if (line.waiting.empty() || (in_its_part && line.under_way >= part)) continue;
+      if (best == nullptr || rank(line) < rank(*best)) best = &line;
+    }
+    return best;
+  }
+
+  const std::size_t at_once_;
+  const Deadline whole_;
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  std::map<std::string, Line> lines_;  // by registry; those that are through are not in it
+  std::size_t left_ = 0;               // that have not had their turn
+};
+
 void ask_all(std::vector<Question>& questions, registry::Resolver& resolver,
              const CheckOptions& options, const std::stop_token& stop) {
   if (questions.empty()) return;
+  const std::size_t at_once =
+      std::min(std::max<std::size_t>(options.concurrency, 1), questions.size());
   const Deadline whole = Deadline::after(options.whole);
   if (options.progress) options.progress(0, questions.size());
   std::atomic<std::size_t> answered = 0;
-  std::latch done(static_cast<std::ptrdiff_t>(questions.size()));
-  WorkerPool pool(std::min(std::max<std::size_t>(options.concurrency, 1), questions.size()),
-                  questions.size());
-  for (Question& question : questions) {
+  Turns turns(questions, at_once, whole);
+  WorkerPool pool(at_once, at_once);  // last: its threads end before what they use
+  for (std::size_t i = 0; i < at_once; ++i) {
     const bool queued = pool.submit([&, total = questions.size()] {
-      if (!stop.stop_requested()) {
-        question.answer = ask(question, resolver, whole.at_most(options.one), stop);
+      while (Question* question = turns.take()) {
+        if (!stop.stop_requested()) {
+          question->answer = ask(*question, resolver, whole.at_most(options.one), stop);
+        }
+        turns.done(*question);
+        if (options.progress) options.progress(++answered, total);
       }
-      if (options.progress) options.progress(++answered, total);
-      done.count_down();
     });
-    if (!queued) done.count_down();  // cannot be: the queue holds them all
+    if (!queued) break;  // cannot be: the queue holds them all
   }
-  done.wait();
 }
 
 bool is_refused(const Question& question) {

@@ -1,11 +1,12 @@
 // check: one question for each unique (reference, credentials), however many workloads share it.
 //
-// Purpose: the stage after choose. Bounded concurrency and time; registries take turns, so that a
-// slow one delays mostly its own references (budgets and circuit breakers are the resolver's). Only
-// a fresh answer counts: an old one that stands in for a failure is an error here. Credentials that
-// a registry refuses are read again where they were kept from an earlier sweep, and the question is
-// put once more if they have changed. Thread-safety: a free function; `credentials` belong to it
-// until it returns. Errors: in the answers. Source: design section 4 (2, 5).
+// Purpose: the stage after choose. Bounded concurrency and time; registries take turns, and each
+// has an equal part of the concurrency while it has questions, so that a slow one delays only its
+// own references (budgets and circuit breakers are the resolver's). Only a fresh answer counts: an
+// old one that stands in for a failure is an error here. Credentials that a registry refuses are
+// read again where they were kept from an earlier sweep, and the question is put once more if they
+// have changed. Thread-safety: a free function; `credentials` belong to it until it returns.
+// Errors: in the answers. Source: design section 4 (2, 5).
 #pragma once
 
 #include <chrono>
@@ -28,7 +29,7 @@
 namespace tidemark::sweeper {
 
 struct CheckOptions {
-  std::size_t concurrency = 16;
+  std::size_t concurrency = 16;                 // over all registries
   std::chrono::milliseconds one{15'000};        // one reference, with its token and its credentials
   std::chrono::milliseconds whole{120'000};     // all of them
   bool compare_platforms = false;               // where an index is not the stamped one
