@@ -1,6 +1,7 @@
 #include "registry/authorizer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -117,11 +118,14 @@ Result<Authorization> Authorizer::authorize(const Question& question, const Know
     }
     return Authorization{.header = basic_authorization(credential), .final = true};
   }
-  const TokenRequest request{.registry = question.reference.registry(),
-                             .endpoint = question.endpoint.name,
-                             .realm = known.realm,
-                             .service = known.service,
-                             .scope = known.scope.empty() ? usual_scope(question) : known.scope};
+  const bool at_home = known.realm.same_origin(question.endpoint.base);
+  const TokenRequest request{
+      .registry = question.reference.registry(),
+      .endpoint = question.endpoint.name,
+      .realm = known.realm,
+      .service = known.service,
+      .scope = known.scope.empty() ? usual_scope(question) : known.scope,
+      .spacing = at_home ? question.endpoint.spacing : std::chrono::microseconds::zero()};
   auto token = tokens_.get(request, credential, rejected, question.deadline, question.stop);
   if (!token) return fail(token.error());
   return Authorization{.header = std::string(kBearer) + token->value, .final = token->fresh};

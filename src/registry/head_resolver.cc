@@ -197,9 +197,9 @@ HeadResolver::HeadResolver(const Options& options, const Endpoints& endpoints,
       clock_(clock),
       log_(std::move(log)),
       exchange_(endpoints, metrics),
-      tokens_(exchange_, clock),
-      authorizer_(tokens_),
       pacer_(clock),
+      tokens_(exchange_, pacer_, clock),
+      authorizer_(tokens_),
       quotas_(clock),
       breaker_(options.breaker, clock, options.seed) {}
 

@@ -73,10 +73,10 @@ class HeadResolver final : public Resolver {
   const Clock& clock_;
   const Logger log_;
   Exchange exchange_;
+  Pacer pacer_;
   TokenCache tokens_;
   Authorizer authorizer_;
   Limiter limiter_;
-  Pacer pacer_;
   Quotas quotas_;
   Breaker breaker_;
 };

@@ -118,6 +118,11 @@ Result<Token> TokenCache::get(const TokenRequest& request, const Credential& cre
 Result<Token> TokenCache::fetch(const TokenRequest& request, const Credential& credential,
                                 const std::string& key, Deadline deadline,
                                 const std::stop_token& stop) {
+  if (request.spacing.count() > 0) {
+    if (auto turn = pacer_.wait(request.endpoint, request.spacing, deadline, stop); !turn) {
+      return fail(within("token server", std::move(turn.error())));
+    }
+  }
   const SteadyTime asked = clock_.steady_now();
   const bool refreshes = !credential.identity_token.empty();
   net::Request http =

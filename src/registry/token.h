@@ -3,12 +3,15 @@
 // Purpose: one token request for all who need the same token, and none while one is good. The key
 // is realm, service, scope and the identity of the credential, so nobody uses another's token. A
 // user name and password go as Basic with a GET, an identity token as a refresh token with a POST,
-// an anonymous one as a plain GET.
-// Thread-safety: all methods from any thread. Errors: those of Exchange; kUnauthorized and
-// kForbidden where the token server refuses the credential; kInvalid for an answer without a token.
-// Source: distribution's specifications "Token Authentication" and "OAuth2 Token Authentication".
+// an anonymous one as a plain GET. A registry that is its own token server gets tokens asked for in
+// its rate.
+// Thread-safety: all methods from any thread. Errors: those of Exchange and Pacer; kUnauthorized
+// and kForbidden where the token server refuses the credential; kInvalid for an answer without a
+// token. Source: distribution's specifications "Token Authentication" and "OAuth2 Token
+// Authentication".
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <mutex>
 #include <stop_token>
@@ -21,6 +24,7 @@
 #include "registry/credentials.h"
 #include "registry/exchange.h"
 #include "registry/lru_map.h"
+#include "registry/pacer.h"
 #include "registry/single_flight.h"
 
 namespace tidemark::registry {
@@ -31,6 +35,8 @@ struct TokenRequest {
   net::Url realm;        // checked by the caller: it may see the credential
   std::string service;   // "" for none
   std::string scope;     // "repository:library/nginx:pull", or several with spaces between
+  // From the registry's other requests, where it is its own token server; zero: at once.
+  std::chrono::microseconds spacing{0};
 };
 
 struct Token {
@@ -46,8 +52,9 @@ inline constexpr std::size_t kMaxCachedTokens = 4096;
 
 class TokenCache {
  public:
-  TokenCache(const Exchange& exchange, const Clock& clock)
-      : exchange_(exchange), clock_(clock), tokens_(kMaxCachedTokens) {}
+  // `pacer`: of the registry's requests, by Endpoint::name.
+  TokenCache(const Exchange& exchange, Pacer& pacer, const Clock& clock)
+      : exchange_(exchange), pacer_(pacer), clock_(clock), tokens_(kMaxCachedTokens) {}
 
   // `rejected`: a token that the registry has just refused; it is not given again.
   Result<Token> get(const TokenRequest& request, const Credential& credential,
@@ -62,6 +69,7 @@ class TokenCache {
                       const std::string& key, Deadline deadline, const std::stop_token& stop);
 
   const Exchange& exchange_;
+  Pacer& pacer_;
   const Clock& clock_;
   std::mutex mutex_;
   LruMap<Cached> tokens_;

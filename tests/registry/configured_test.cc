@@ -171,6 +171,27 @@ TEST_F(ConfiguredTest, NoRequestAboveTheConfiguredRate) {
   EXPECT_EQ(asked_.size(), 3U);
 }
 
+TEST_F(ConfiguredTest, ARegistryThatIsItsOwnTokenServerIsAskedForTokensInItsRate) {
+  configure(
+      {{.host = "r.test", .spacing = seconds{10}}, {.host = "s.test", .spacing = seconds{10}}});
+  const auto challenge = [](const std::string& realm) {
+    return reply(401, {}, {{"WWW-Authenticate", "Bearer realm=\"" + realm + "\""}});
+  };
+  answers_ = {challenge("https://r.test/token"), reply(200, R"({"token":"t"})"), manifest()};
+  EXPECT_EQ(resolve("r.test/a:1", {}, seconds{5}).error().kind, ErrorKind::kTooMany);
+  EXPECT_EQ(asked_.size(), 1U);
+  clock_.advance(seconds{10});
+  EXPECT_EQ(resolve("r.test/a:1", {}, seconds{5}).error().kind, ErrorKind::kTooMany);
+  EXPECT_EQ(asked_.size(), 2U) << "the token, and no HEAD yet";
+  clock_.advance(seconds{10});
+  EXPECT_TRUE(resolve("r.test/a:1", {}, seconds{5}));
+
+  asked_.clear();
+  answers_ = {challenge("https://auth.test/token"), reply(200, R"({"token":"t"})")};
+  EXPECT_EQ(resolve("s.test/a:1", {}, seconds{5}).error().kind, ErrorKind::kTooMany);
+  EXPECT_EQ(asked_.size(), 2U) << "the rate is the registry's, not another host's";
+}
+
 TEST_F(ConfiguredTest, ItsTimeoutBoundsOneRequest) {
   configure({{.host = "r.test", .timeout = milliseconds{700}}});
   milliseconds left{0};
