@@ -348,6 +348,8 @@ Result<TagList> HeadResolver::ask_tags(const Question& question) {
   net::Request request{.url = question.endpoint.base, .headers = {}, .body = {}};
   request.url.target +=
       "/v2/" + question.repository + "/tags/list?n=" + std::to_string(kTagsOfAPage);
+  const std::string first = request.url.target;
+  bool linked = true;  // to the page that is asked for
   request.headers.push_back({"Accept", "application/json"});
   request.max_body_bytes = kMaxTagPageBytes;
   TagList out;
@@ -360,9 +362,17 @@ Result<TagList> HeadResolver::ask_tags(const Question& question) {
     }
     auto tags = parse_tag_page(answer->response.body);
     if (!tags) return unusable(std::move(tags.error().message));
+    // Without a Link it was a try; a registry that knows no `last` has begun anew.
+    const bool again =
+        !linked && !tags->empty() && std::ranges::find(out.tags, tags->front()) != out.tags.end();
+    if (again) return out;
+    const bool full = tags->size() == kTagsOfAPage;
     std::ranges::move(*tags, std::back_inserter(out.tags));
     if (out.tags.size() > kMaxTags) break;
     auto next = next_tag_page(request.url, answer->response.headers);
+    linked = next.has_value();
+    // Some registries cut the list off where they were told to, and give no Link.
+    if (!linked && full) next = first + "&last=" + out.tags.back();
     if (!next) return out;
     if (*next == request.url.target) return unusable("a page of tags leads to itself");
     request.url.target = std::move(*next);

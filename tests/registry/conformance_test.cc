@@ -309,6 +309,34 @@ TEST_F(ConformanceTest, ListingTags_FollowsTheLinksToTheEnd) {
             (Asked{"GET /v2/app/tags/list?n=1000", "GET /v2/app/tags/list?n=1000&last=b"}));
 }
 
+// "last": where a page is full and names no next one, what comes after its last tag is asked for.
+TEST_F(ConformanceTest, ListingTags_AFullPageWithoutALinkIsFollowedByLast) {
+  const auto page = [](std::size_t begin, std::size_t end) {
+    std::string body;
+    for (std::size_t i = begin; i < end; ++i) {
+      body += (i == begin ? R"({"tags":[")" : R"(",")") + std::string("t") + std::to_string(i);
+    }
+    return net::Response{
+        .status = 200, .headers = {}, .body = body.empty() ? R"({"tags":[]})" : body + "\"]}"};
+  };
+  constexpr std::size_t kFirst = 1000;
+  std::size_t last = kFirst + 3;
+  answer_ = [&](const net::ServerRequest& request) {
+    return request.query.ends_with("last=t999") ? page(kFirst, last) : page(0, kFirst);
+  };
+  EXPECT_EQ(tags("app:1")->tags.size(), last);
+  EXPECT_EQ(asked(),
+            (Asked{"GET /v2/app/tags/list?n=1000", "GET /v2/app/tags/list?n=1000&last=t999"}));
+  last = kFirst;
+  EXPECT_EQ(tags("app:1")->tags.size(), kFirst) << "there were no more";
+  answer_ = [&](const net::ServerRequest&) { return page(0, kFirst); };
+  EXPECT_EQ(tags("app:1")->tags.size(), kFirst) << "a registry that knows no `last`";
+  answer_ = [&](const net::ServerRequest&) { return page(0, kFirst + 1); };
+  asked();
+  EXPECT_EQ(tags("app:1")->tags.size(), kFirst + 1) << "one that gives all at once";
+  EXPECT_EQ(asked().size(), 1U);
+}
+
 // The Link is this registry's, whatever host a proxy has put into it.
 TEST_F(ConformanceTest, ListingTags_ALinkNeverLeadsToAnotherHost) {
   int pages = 0;
