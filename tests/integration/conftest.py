@@ -12,6 +12,7 @@ from harness.processes import free_port, wait_for  # noqa: E402
 from harness.proxies import KillSwitch, Proxy  # noqa: E402
 from harness.registry import Image, PrivateRegistry  # noqa: E402
 
+SERVERS = ("docker-registry", "distribution", "crane")  # real registries: test_servers.py
 PRIVATE = ("puller", "correct horse battery staple")
 
 
@@ -64,8 +65,15 @@ def spare_port(cluster):
 
 
 @pytest.fixture(scope="session")
-def more_registries(cluster, private_registry, registry_proxy, spare_port):
-    addresses = (private_registry.address, registry_proxy.address, f"{cluster.host_address}:{spare_port}")
+def server_ports(cluster):
+    """The same for every program of SERVERS."""
+    return {name: free_port(cluster.host_address) for name in SERVERS}
+
+
+@pytest.fixture(scope="session")
+def more_registries(cluster, private_registry, registry_proxy, spare_port, server_ports):
+    ports = (f"{cluster.host_address}:{port}" for port in (spare_port, *server_ports.values()))
+    addresses = (private_registry.address, registry_proxy.address, *ports)
     return [{"host": address, "plainHTTP": True} for address in addresses]
 
 

@@ -1,4 +1,4 @@
-"""Real registries (docker-registry) and the small images that tests push to them with crane."""
+"""Real registries (docker-registry, distribution 3, crane's) and the small images that tests push to them with crane."""
 
 import io
 import json
@@ -87,7 +87,7 @@ class PrivateRegistry(Registry):
     """A docker-registry of the test's own, with htpasswd accounts where asked."""
 
     def __init__(self, host, crane, tmp, username=None, password=None, access_log=False, port=None, more_config="",
-                 inside=()):
+                 inside=(), program="docker-registry"):
         port = port or free_port(host)
         super().__init__(f"{host}:{port}", crane, tmp, username, password)
         self.place = place = tmp / f"registry-{port}"
@@ -99,7 +99,8 @@ class PrivateRegistry(Registry):
             self.set_account(username, password)
             config += f"auth: {{htpasswd: {{realm: test, path: {place}/htpasswd}}}}\n"
         (place / "config.yaml").write_text(config)
-        self.process = Process(f"registry-{port}", [*inside, "docker-registry", "serve", place / "config.yaml"], tmp)
+        self.process = Process(f"registry-{port}", [*inside, program, "serve", place / "config.yaml"], tmp,
+                               os.environ | {"OTEL_TRACES_EXPORTER": "none"})  # of distribution 3
         wait_for("the private registry listens", lambda: listens(host, port))
 
     def set_account(self, username, password):
@@ -108,6 +109,18 @@ class PrivateRegistry(Registry):
         (self.place / "htpasswd").write_text(line.stdout)
         self.account = (username, password)
         self.log_in(username, password)
+
+    def stop(self):
+        self.process.kill()
+
+
+class CraneRegistry(Registry):
+    """`crane registry serve`, which logs every request."""
+
+    def __init__(self, host, crane, tmp, port):
+        super().__init__(f"{host}:{port}", crane, tmp)
+        self.process = Process(f"registry-{port}", [crane, "registry", "serve", "--address", self.address], tmp)
+        wait_for("crane's registry listens", lambda: listens(host, port))
 
     def stop(self):
         self.process.kill()
