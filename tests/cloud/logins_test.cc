@@ -115,6 +115,7 @@ class RegistriesTest : public ::testing::Test {
   registry::LoginCredentials resolver_{endpoints_, logins_, head_};
 };
 
+// registry: Amazon ECR | `login: ecr` | scripted; AWS's own signature vectors
 TEST_F(RegistriesTest, EcrTakesItsTokenAsAPassword) {
   http_->push("POST", "https://api.ecr.eu-west-1.amazonaws.com/", reply(200, ecr_answer("pass")));
   guard("https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/v2/team/app/manifests/1",
@@ -126,6 +127,7 @@ TEST_F(RegistriesTest, EcrTakesItsTokenAsAPassword) {
   EXPECT_EQ(result->credential_source, "login ecr eu-west-1");
 }
 
+// registry: Amazon ECR public | `login: ecr-public` | scripted
 TEST_F(RegistriesTest, EcrPublicTakesItAtItsTokenServer) {
   http_->push("POST", "https://api.ecr-public.us-east-1.amazonaws.com/",
               reply(200, R"({"authorizationData":{"authorizationToken":")" +
@@ -142,6 +144,7 @@ TEST_F(RegistriesTest, EcrPublicTakesItAtItsTokenServer) {
   ASSERT_TRUE(result) << result.error().message;
 }
 
+// registry: Google Artifact Registry, Container Registry | `login: google` | scripted
 TEST_F(RegistriesTest, GoogleTakesItAtItsTokenServer) {
   http_->push("GET",
               "http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token",
@@ -162,6 +165,7 @@ TEST_F(RegistriesTest, GoogleTakesItAtItsTokenServer) {
   EXPECT_EQ(result->credential_source, "login google");
 }
 
+// registry: Azure Container Registry | `login: azure` | scripted
 TEST_F(RegistriesTest, AzureTakesARefreshTokenAtItsTokenServer) {
   http_->push("GET",
               "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&"

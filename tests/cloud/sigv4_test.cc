@@ -114,6 +114,7 @@ std::vector<Vector> suite() {
   };
 }
 
+// registry: Amazon ECR
 TEST(SigV4, SignsAsTheTestSuiteOfAwsDoes) {
   for (const Vector& vector : suite()) {
     net::Request request = vector.request;

@@ -27,6 +27,7 @@ def spec_of(registry, name, *secrets):
     return manifests.pod_spec(f"{registry.address}/{name}", imagePullSecrets=[{"name": s} for s in secrets])
 
 
+# registry: CNCF distribution 2.8, accounts (htpasswd) | `secret`, `dockerConfigFile` or the pods' own | real
 def test_several_credentials_for_one_registry_are_tried_in_order(kubectl, ns, private_registry, sweeper):
     secret(kubectl, ns, "wrong", private_registry, WRONG)
     secret(kubectl, ns, "right", private_registry)
@@ -129,6 +130,7 @@ def with_secret(registries, registry, name):
     return [entry | ({"secret": name} if entry["host"] == registry.address else {}) for entry in registries]
 
 
+# registry: CNCF distribution 2.8, accounts (htpasswd)
 def test_a_secret_of_the_registrys_entry(kubectl, ns, private_registry, webhook, more_registries, own_secret):
     digests = [private_registry.push(f"{ns}/{name}:1", name) for name in ("one", "two")]
     secret = own_secret(WRONG)

@@ -67,6 +67,7 @@ def reloads(webhook, outcome):
     return webhook.metric(f'tidemark_config_reloads_total{{outcome="{outcome}"}}')
 
 
+# registry: CNCF distribution 2.8, TLS of a private CA, client certificates | `caFile`, `certFile`, `keyFile` | real
 def test_mutual_tls_accounts_and_a_reload(tmp_path, authority, stopping):
     """A registry of a private CA that asks for a certificate and a password: none of it, then all of it, without a restart."""
     registry = stopping(LoopbackRegistry(tmp_path, authority, ACCOUNT))
@@ -105,6 +106,7 @@ def test_mutual_tls_accounts_and_a_reload(tmp_path, authority, stopping):
     assert ACCOUNT[1] not in webhook.process.text() and "PRIVATE KEY" not in webhook.process.text()
 
 
+# registry: CNCF distribution 2.8, as a mirror | `mirrors` | real
 def test_a_mirror_is_asked_before_its_registry(tmp_path, stopping):
     mirror, origin = (stopping(LoopbackRegistry(tmp_path)) for _ in range(2))
     cached, current = fill(mirror, "old", "cache/"), fill(origin, "new")
@@ -123,6 +125,7 @@ def test_a_mirror_is_asked_before_its_registry(tmp_path, stopping):
     assert all(digest in text for digest in current.values()), "the registry is asked where the mirror is gone"
 
 
+# registry: CNCF distribution 2.8 (Debian's docker-registry)
 def test_paths_are_rewritten(tmp_path, stopping):
     registry = stopping(LoopbackRegistry(tmp_path))
     digests = fill(registry, prefix="docker-remote/")
@@ -143,6 +146,7 @@ def test_none_sends_no_credentials(tmp_path, stopping):
     assert not found and any("401" in line for line in warnings), warnings
 
 
+# registry: CNCF distribution 2.8, tokens (JWTs that it verifies) | `secret`, `dockerConfigFile` or the pods' own | real; the token server is the test's
 def test_tokens_of_a_token_server(tmp_path, stopping):
     """The registry verifies what the token server signs: one token for each repository, however often it is asked."""
     tokens = stopping(TokenServer(tmp_path, ACCOUNT))

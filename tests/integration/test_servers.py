@@ -51,6 +51,9 @@ def apply(kubectl, ns, reference, annotations=None, kind="deployment"):
     settled(kubectl, kind, "web", ns)
 
 
+# registry: CNCF distribution 2.8 (Debian's docker-registry) | `plainHTTP` | real
+# registry: CNCF distribution 3.0 | `plainHTTP` | real
+# registry: crane registry serve 0.20 (go-containerregistry) | `plainHTTP` | real
 def test_a_head_is_enough_and_an_index_is_the_stamp(kubectl, ns, server):
     index = server.push_index(f"{ns}/multi:1", {"linux/amd64": "a", "linux/arm64": "b"})
     log = Log(server)
@@ -60,6 +63,9 @@ def test_a_head_is_enough_and_an_index_is_the_stamp(kubectl, ns, server):
     assert set(log.requests(f"{ns}/multi/manifests/1")) == {"HEAD"}
 
 
+# registry: CNCF distribution 2.8 (Debian's docker-registry)
+# registry: CNCF distribution 3.0
+# registry: crane registry serve 0.20 (go-containerregistry)
 @pytest.mark.parametrize("kind", ROLLABLE)
 def test_a_moved_tag_is_rolled_once(kubectl, ns, server, sweeper, kind):
     image = Image(server, f"{ns}/app:1")
@@ -88,6 +94,9 @@ def tag_many(server, repository, names):
     connection.close()
 
 
+# registry: CNCF distribution 2.8 (Debian's docker-registry)
+# registry: CNCF distribution 3.0
+# registry: crane registry serve 0.20 (go-containerregistry)
 def test_the_newest_of_more_tags_than_a_page_has_is_chosen(kubectl, ns, server, sweeper):
     """Lists are sorted: what comes after the first page is newer than all of it."""
     repository = f"{ns}/app"

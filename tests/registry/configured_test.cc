@@ -230,6 +230,7 @@ TEST_F(ConfiguredTest, A503WithATimeIsLeftAloneAsWell) {
 }
 
 // Docker Hub, "Usage and rate limits".
+// registry: Docker Hub
 TEST_F(ConfiguredTest, AnAnonymousQuotaIsNotUsedUp) {
   configure({});
   answers_ = {manifest({{"ratelimit-limit", "100;w=21600"}, {"ratelimit-remaining", "3;w=21600"}})};

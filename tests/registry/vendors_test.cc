@@ -1,5 +1,6 @@
 // Registries by name, as their documentation has them challenge and answer: over a scripted client.
-// (Clouds' logins: tests/cloud. deploy/registries.md names each of these tests.)
+// (Clouds' logins: tests/cloud. Of what stands after "registry:" the table of deploy/registries.md
+// is made, by deploy/registries.py.)
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -83,6 +84,7 @@ class VendorsTest : public ::testing::Test {
   std::unique_ptr<HeadResolver> resolver_;
 };
 
+// registry: Docker Hub | none, or `secret` | scripted
 TEST_F(VendorsTest, DockerHubAnswersUnderAnotherNameAndHasATokenServer) {
   guard("https://registry-1.docker.io/v2/library/nginx/manifests/1",
         R"(Bearer realm="https://auth.docker.io/token",service="registry.docker.io",)"
@@ -95,6 +97,7 @@ TEST_F(VendorsTest, DockerHubAnswersUnderAnotherNameAndHasATokenServer) {
   }
 }
 
+// registry: GHCR | none, or `secret` | scripted
 TEST_F(VendorsTest, GhcrHasATokenServerOfItsOwnHost) {
   guard(
       "https://ghcr.io/v2/team/app/manifests/1",
@@ -103,6 +106,7 @@ TEST_F(VendorsTest, GhcrHasATokenServerOfItsOwnHost) {
   expect_resolved("ghcr.io/team/app:1");
 }
 
+// registry: Quay | none, or `secret` | scripted
 TEST_F(VendorsTest, QuayHasItBelowV2) {
   guard("https://quay.io/v2/team/app/manifests/1",
         R"(Bearer realm="https://quay.io/v2/auth",service="quay.io",)"
@@ -111,6 +115,7 @@ TEST_F(VendorsTest, QuayHasItBelowV2) {
   expect_resolved("quay.io/team/app:1");
 }
 
+// registry: Harbor | none, or `secret` | scripted
 TEST_F(VendorsTest, HarborsProjectsAreTheFirstPartOfTheName) {
   guard("https://harbor.test/v2/project/team/app/manifests/1",
         R"(Bearer realm="https://harbor.test/service/token",service="harbor-registry",)"
@@ -120,6 +125,7 @@ TEST_F(VendorsTest, HarborsProjectsAreTheFirstPartOfTheName) {
   expect_resolved("harbor.test/project/team/app:1");
 }
 
+// registry: GitLab | none, or `secret` | scripted
 TEST_F(VendorsTest, GitLabsTokenServerIsAnotherHost) {
   guard("https://registry.gitlab.test/v2/group/app/manifests/1",
         R"(Bearer realm="https://gitlab.test/jwt/auth",service="container_registry",)"
@@ -131,6 +137,7 @@ TEST_F(VendorsTest, GitLabsTokenServerIsAnotherHost) {
 
 // The repository-path method: the repository's key is the first part of the name; its token server
 // stands below it. Some versions' HEAD has no Docker-Content-Digest: a GET follows.
+// registry: JFrog Artifactory, repository path | none, or `secret` | scripted
 TEST_F(VendorsTest, ArtifactoryByRepositoryPathAndWithoutTheDigestOfItsHead) {
   const std::string url = "https://art.test/v2/docker-local/app/manifests/1";
   guard(url,
@@ -150,6 +157,8 @@ TEST_F(VendorsTest, ArtifactoryByRepositoryPathAndWithoutTheDigestOfItsHead) {
 }
 
 // The subdomain method: the host names the repository; inside it is the repository-path one.
+// registry: JFrog Artifactory, subdomain | `endpoint`, `rewrite` where it cannot be reached |
+// scripted
 TEST_F(VendorsTest, ArtifactoryBySubdomainAsRepositoryPath) {
   configure({{.host = "docker-local.art.test",
               .endpoint = "https://art.test",
@@ -159,6 +168,7 @@ TEST_F(VendorsTest, ArtifactoryBySubdomainAsRepositoryPath) {
   expect_resolved("docker-local.art.test/app:1");
 }
 
+// registry: Nexus | none, or `secret` | scripted
 TEST_F(VendorsTest, NexusAsksForBasic) {
   http_->on(
       "HEAD", "https://nexus.test:8443/v2/team/app/manifests/1", [](const net::Request& request) {
