@@ -104,10 +104,17 @@ def configuration(root, _files):
     return findings
 
 
-def tested(root, _files):
-    """The table of deploy/registries.md is what the markers above the tests say."""
+def tested(root, files):
+    """The table of deploy/registries.md is what the markers above the tests say, and the tests that SECURITY.md names are there."""
+    code = "".join(file.read_text() for file in files
+                   if str(file.relative_to(root)).startswith("tests/") and file.suffix in (".cc", ".py"))
+    text = (root / "SECURITY.md").read_text()
+    findings = [f"SECURITY.md: there is no test {suite}.{name}" for suite, name in re.findall(r"`(\w+)\.([A-Z]\w+)`", text)
+                if not re.search(rf"TEST(?:_F|_P)?\({suite}, {name}\)", code)]
+    findings += [f"SECURITY.md: there is no test {name}" for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in code]
     run = subprocess.run([sys.executable, root / "deploy/registries.py"], capture_output=True, text=True)
     if run.returncode != 0:
-        return [f"deploy/registries.py: {run.stderr.strip().splitlines()[-1]}"]
-    now = (root / "deploy/registries.md").read_text()
-    return [] if run.stdout == now else ["deploy/registries.md: the tests say something else: run deploy/generate"]
+        return findings + [f"deploy/registries.py: {run.stderr.strip().splitlines()[-1]}"]
+    if run.stdout != (root / "deploy/registries.md").read_text():
+        findings.append("deploy/registries.md: the tests say something else: run deploy/generate")
+    return findings
