@@ -412,7 +412,9 @@ int policies(const SweepContext& context, const Options& options, Streams stream
              std::stop_token stop) {
   SweepOptions wanted = sweep_options(options);
   wanted.dry_run = true;
-  const auto report = sweep(context, wanted, std::move(stop));
+  SweepContext quietly = context;
+  quietly.log = Logger::none();  // what it would say is in the table
+  const auto report = sweep(quietly, wanted, std::move(stop));
   if (!report) return complain(streams.err, report.error());
   streams.out << print_policies(*report, options.format);
   return kExitOk;
