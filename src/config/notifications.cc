@@ -43,7 +43,8 @@ class SinkReader {
          {"caFile", [&](const YamlValue& v) { sink_.ca_file = path(v); }},
          {"events", [&](const YamlValue& v) { read_events(v); }},
          {"namespaces", [&](const YamlValue& v) { read_namespaces(v); }},
-         {"template", [&](const YamlValue& v) { sink_.text = v.parsed(notify::Template::parse); }},
+         {"template",
+          [&](const YamlValue& v) { sink_.text = v.parsed(notify::MessageTemplate::parse); }},
          {"minInterval", [&](const YamlValue& v) { interval_ = v.duration(0ms, kMaxInterval); }}});
     complete(value);
     return std::move(sink_);

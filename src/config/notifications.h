@@ -28,7 +28,7 @@ struct NotificationSink {
   std::optional<std::filesystem::path> ca_file{};               // beside the system's roots
   std::set<std::string> events{};
   std::set<std::string> namespaces{};  // empty: all
-  std::optional<notify::Template> text{};
+  std::optional<notify::MessageTemplate> text{};
   std::chrono::milliseconds min_interval{0};
 };
 

@@ -64,7 +64,8 @@ std::string escape_for_slack(std::string_view value) {
 
 std::string as_it_is(std::string_view value) { return std::string(value); }
 
-std::string slack_line(const std::optional<Template>& text, const Notification& notification) {
+std::string slack_line(const std::optional<MessageTemplate>& text,
+                       const Notification& notification) {
   if (text) return text->render(notification, escape_for_slack);
   std::string line;
   if (!notification.cluster.empty()) line = "[" + escape_for_slack(notification.cluster) + "] ";
@@ -73,7 +74,7 @@ std::string slack_line(const std::optional<Template>& text, const Notification& 
                           ": " + notification.text);
 }
 
-Message slack_message(const std::optional<Template>& text, std::span<const Queued> waiting) {
+Message slack_message(const std::optional<MessageTemplate>& text, std::span<const Queued> waiting) {
   std::string lines = cut(slack_line(text, *waiting.front()), kMaxSlackBytes);
   std::size_t count = 1;
   for (const Queued& each : waiting.subspan(1)) {
@@ -87,7 +88,7 @@ Message slack_message(const std::optional<Template>& text, std::span<const Queue
           .count = count};
 }
 
-ordered_json json_of(const Notification& notification, const std::optional<Template>& text) {
+ordered_json json_of(const Notification& notification, const std::optional<MessageTemplate>& text) {
   ordered_json slots = ordered_json::array();
   for (const Move& move : notification.moves) {
     ordered_json slot{{"slot", move.slot}, {"image", move.image}};
@@ -156,7 +157,7 @@ Notification bounded(Notification notification) {
 
 std::size_t max_joined(Format format) { return format == Format::kSlack ? kMaxJoined : 1; }
 
-Message message_of(Format format, const std::optional<Template>& text,
+Message message_of(Format format, const std::optional<MessageTemplate>& text,
                    std::span<const Queued> waiting) {
   const Notification& first = *waiting.front();
   switch (format) {

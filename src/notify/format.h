@@ -46,7 +46,7 @@ using Queued = std::shared_ptr<const Notification>;
 std::size_t max_joined(Format format);
 
 // `waiting`: the oldest first, at least one. `text`: the operator's template, or the format's own.
-Message message_of(Format format, const std::optional<Template>& text,
+Message message_of(Format format, const std::optional<MessageTemplate>& text,
                    std::span<const Queued> waiting);
 
 }  // namespace tidemark::notify

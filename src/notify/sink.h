@@ -40,7 +40,7 @@ struct SinkOptions {
   Format format = Format::kWebhook;
   net::Url url;
   net::Headers headers{};  // beside Content-Type
-  std::optional<Template> text{};
+  std::optional<MessageTemplate> text{};
   // Between the beginnings of two requests; what waits meanwhile is joined where the format can.
   std::chrono::milliseconds min_interval{0};
   std::size_t max_queued = 10'000;  // about 1 KiB each; past it the newest is dropped

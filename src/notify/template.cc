@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
-
-#include "base/text.h"
 
 namespace tidemark::notify {
 namespace {
@@ -14,7 +11,7 @@ struct Name {
   std::string (*value)(const Notification&);
 };
 
-constexpr std::array<Name, 7> kNames = {{
+constexpr std::array<Name, 7> kValues = {{
     {"workload", [](const Notification& n) { return n.workload; }},
     {"namespace", [](const Notification& n) { return n.ns; }},
     {"kind", [](const Notification& n) { return n.kind; }},
@@ -24,55 +21,20 @@ constexpr std::array<Name, 7> kNames = {{
     {"cluster", [](const Notification& n) { return n.cluster; }},
 }};
 
-std::string known_names() {
-  std::string known;
-  for (const Name& each : kNames) append_part(known, ", ", each.name);
-  return known;
-}
-
 }  // namespace
 
-Result<Template> Template::parse(std::string_view text) {
-  if (text.size() > kMaxTemplateBytes) {
-    return fail(ErrorKind::kInvalid,
-                "has more than " + std::to_string(kMaxTemplateBytes) + " bytes");
-  }
-  Template made;
-  Part part;
-  while (!text.empty()) {
-    const std::size_t brace = std::min(text.find('{'), text.size());
-    part.literal += text.substr(0, brace);
-    text.remove_prefix(brace);
-    if (text.starts_with("{{")) {
-      part.literal += '{';
-      text.remove_prefix(2);
-    } else if (!text.empty()) {
-      const std::size_t end = text.find('}');
-      if (end == std::string_view::npos) {
-        return fail(ErrorKind::kInvalid, "a { without its } (write {{ for a plain {)");
-      }
-      const std::string_view name = text.substr(1, end - 1);
-      const auto found = std::ranges::find(kNames, name, &Name::name);
-      if (found == kNames.end()) {
-        return fail(ErrorKind::kInvalid, "no such value: " + brief_quote(name) + " (" +
-                                             known_names() + "; {{ is a plain {)");
-      }
-      part.value = found->value;
-      made.parts_.push_back(std::exchange(part, {}));
-      text.remove_prefix(end + 1);
-    }
-  }
-  made.parts_.push_back(std::move(part));
-  return made;
+Result<MessageTemplate> MessageTemplate::parse(std::string_view text) {
+  std::array<std::string_view, kValues.size()> names;
+  std::ranges::transform(kValues, names.begin(), &Name::name);
+  auto parsed = Template::parse(text, names);
+  if (!parsed) return fail(parsed.error());
+  return MessageTemplate(std::move(*parsed));
 }
 
-std::string Template::render(const Notification& notification, const Escape& escape) const {
-  std::string out;
-  for (const Part& part : parts_) {
-    out += part.literal;
-    if (part.value != nullptr) out += escape(part.value(notification));
-  }
-  return out;
+std::string MessageTemplate::render(const Notification& notification, const Escape& escape) const {
+  return text_.render([&](std::string_view name) {
+    return escape(std::ranges::find(kValues, name, &Name::name)->value(notification));
+  });
 }
 
 }  // namespace tidemark::notify

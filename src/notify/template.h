@@ -1,40 +1,31 @@
-// Template: what an operator wants a message to say.
+// MessageTemplate: what an operator wants a message to say (base/template.h).
 //
-//   "{workload} in {namespace}: {text}"
-//
-// Purpose: names in braces stand for values of the notification: workload, namespace, kind, reason,
-// text, time, cluster. "{{" stands for a brace; everything else for itself. Thread-safety: values.
-// Errors: kInvalid for an unknown name, a brace that is not closed, and more than
-// kMaxTemplateBytes.
+// Purpose: its values are the notification's: workload, namespace, kind, reason, text, time,
+// cluster. Thread-safety: values. Errors: kInvalid, as Template's.
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "base/result.h"
+#include "base/template.h"
 #include "notify/notification.h"
 
 namespace tidemark::notify {
 
-inline constexpr std::size_t kMaxTemplateBytes = 1000;
-
-class Template {
+class MessageTemplate {
  public:
-  static Result<Template> parse(std::string_view text);
+  static Result<MessageTemplate> parse(std::string_view text);
 
   // `escape` is applied to values, not to what the operator wrote.
   using Escape = std::function<std::string(std::string_view value)>;
   std::string render(const Notification& notification, const Escape& escape) const;
 
  private:
-  struct Part {
-    std::string literal;
-    std::string (*value)(const Notification&) = nullptr;  // comes after the literal
-  };
-  std::vector<Part> parts_;
+  explicit MessageTemplate(Template text) : text_(std::move(text)) {}
+  Template text_;
 };
 
 }  // namespace tidemark::notify

@@ -22,8 +22,8 @@ Message message(Format format, const std::vector<Notification>& notifications,
   for (const Notification& each : notifications) {
     waiting.push_back(std::make_shared<const Notification>(each));
   }
-  std::optional<Template> made;
-  if (text != nullptr) made = Template::parse(text).value();
+  std::optional<MessageTemplate> made;
+  if (text != nullptr) made = MessageTemplate::parse(text).value();
   return message_of(format, made, waiting);
 }
 

@@ -236,7 +236,7 @@ TEST_F(SinkTest, AFullQueueDropsTheNewestAndNeverBlocks) {
 TEST_F(SinkTest, SlackGetsWhatWaitsInOneMessageAnIntervalLater) {
   Recipient recipient;
   options.format = Format::kSlack;
-  options.text = Template::parse("{workload}").value();
+  options.text = MessageTemplate::parse("{workload}").value();
   options.min_interval = 200ms;
   open(recipient.url());
   std::latch asked(1);

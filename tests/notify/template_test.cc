@@ -10,7 +10,7 @@ namespace {
 using testing::sample;
 
 std::string rendered(const std::string& text) {
-  const auto made = Template::parse(text);
+  const auto made = MessageTemplate::parse(text);
   EXPECT_TRUE(made) << text << ": " << made.error().message;
   Notification notification = sample();
   notification.cluster = "prod";
@@ -18,7 +18,7 @@ std::string rendered(const std::string& text) {
 }
 
 std::string problem(const std::string& text) {
-  const auto made = Template::parse(text);
+  const auto made = MessageTemplate::parse(text);
   EXPECT_FALSE(made) << text;
   if (made) return "";
   EXPECT_EQ(made.error().kind, ErrorKind::kInvalid);
@@ -52,18 +52,18 @@ TEST(Template, WhatIsWrongIsNamed) {
   EXPECT_NE(problem("{workload").find("without its }"), std::string::npos);
   EXPECT_NE(problem("{" + std::string(900, '\x01') + "}").find("no such value"), std::string::npos);
   EXPECT_NE(problem(std::string(1001, 'x')).find("1000 bytes"), std::string::npos);
-  EXPECT_TRUE(Template::parse(std::string(1000, 'x')));
+  EXPECT_TRUE(MessageTemplate::parse(std::string(1000, 'x')));
 }
 
 TEST(Template, ValuesAreNoTemplates) {
-  const auto made = Template::parse("{workload}");
+  const auto made = MessageTemplate::parse("{workload}");
   ASSERT_TRUE(made);
   EXPECT_EQ(made->render(sample("{text}"), [](std::string_view v) { return std::string(v); }),
             "{text}");
 }
 
 TEST(Template, EscapesValuesAndNotWhatTheOperatorWrote) {
-  const auto made = Template::parse("<!here> {workload}");
+  const auto made = MessageTemplate::parse("<!here> {workload}");
   ASSERT_TRUE(made);
   EXPECT_EQ(made->render(sample(), [](std::string_view v) { return "[" + std::string(v) + "]"; }),
             "<!here> [web]");
