@@ -162,7 +162,7 @@ std::optional<Workload> track_unless_skipped(const workload::Object& object,
   // A namespace made since the namespaces were read: its settings are not known, so its workloads
   // wait for the next sweep.
   if (ns == namespaces.end()) return std::nullopt;
-  Workload workload = track(object);
+  Workload workload = track(object, defaults.policy_rules);
   settle(workload, ns->second, defaults);
   return workload;
 }

@@ -420,6 +420,15 @@ int policies(const SweepContext& context, const Options& options, Streams stream
   return kExitOk;
 }
 
+int write_git(GitWriter& writer, const Options& options, Streams streams, std::stop_token stop) {
+  const GitReport report = writer.round(/*pushed=*/nullptr, options.dry_run, stop);
+  streams.out << print_git(report, options.format);
+  const bool told =
+      (options.exit_code == ExitCode::kFailed && report.failed()) ||
+      (options.exit_code == ExitCode::kMovedOrFailed && (report.failed() || report.changed()));
+  return told ? kExitMovedOrFailed : kExitOk;
+}
+
 int history(const SweepContext& context, const Options& options, Streams streams,
             std::stop_token stop) {
   const auto object = read_target(context, options.target, stop);

@@ -1,4 +1,5 @@
-// once, status, explain, policy, history, hold, resume and migrate: what people and CronJobs call.
+// once, status, explain, policy, git, history, hold, resume and migrate: what people and CronJobs
+// call.
 //
 // Purpose: each command as a function over the interfaces that a sweep works with, printing to a
 // stream and giving the exit code. Thread-safety: one thread.
@@ -10,6 +11,7 @@
 
 #include "sweeper/options.h"
 #include "sweeper/sweep.h"
+#include "sweeper/write_git.h"
 
 namespace tidemark::sweeper {
 
@@ -33,6 +35,9 @@ int explain(const SweepContext& context, const Options& options, Streams streams
             std::stop_token stop = {});
 int policies(const SweepContext& context, const Options& options, Streams streams,
              std::stop_token stop = {});
+// 1 where a policy, a repository or a marker failed, if asked for.
+int write_git(GitWriter& writer, const Options& options, Streams streams,
+              std::stop_token stop = {});
 int history(const SweepContext& context, const Options& options, Streams streams,
             std::stop_token stop = {});
 int hold(const SweepContext& context, const Options& options, Streams streams,

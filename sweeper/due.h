@@ -29,7 +29,7 @@ class Due {
     std::chrono::milliseconds gap{200};
     std::chrono::milliseconds lookup{1'000};
   };
-  enum class Added { kDue, kUnknown, kFull };
+  enum class Added { kDue, kUnknown, kFull };  // the best first
 
   explicit Due(const Clock& clock) : Due(clock, Options{}) {}
   Due(const Clock& clock, Options options) : clock_(clock), options_(options) {}

@@ -141,7 +141,8 @@ struct Inventory::Feed {
     } else if (is_skipped(*object)) {
       into.erase({object->ns, object->name});
     } else {
-      into.insert_or_assign({object->ns, object->name}, track(*object));
+      into.insert_or_assign({object->ns, object->name},
+                            track(*object, options.defaults.policy_rules));
     }
   }
 

@@ -120,6 +120,7 @@ struct Commands {
   CLI::App* status = nullptr;
   CLI::App* explain = nullptr;
   CLI::App* policy = nullptr;
+  CLI::App* git = nullptr;
   CLI::App* history = nullptr;
   CLI::App* hold = nullptr;
   CLI::App* resume = nullptr;
@@ -197,6 +198,14 @@ Commands declare(CLI::App& app, Flags& flags) {
       "policy", "show which tag each tag policy picks, from how many, and why not that");
   add_selection(*commands.policy, flags);
   add_output(*commands.policy, flags);
+
+  commands.git = app.add_subcommand(
+      "git", "write what the configuration's policies choose into its Git repositories");
+  add_output(*commands.git, flags);
+  commands.git->add_flag("--dry-run", flags.dry_run, "push nothing: print what would change");
+  commands.git->add_flag("--exit-code", flags.exit_code,
+                         "exit with 1 where something changed or failed; --exit-code=failed: where "
+                         "something failed");
 
   commands.history = app.add_subcommand("history", "print the recorded history of one workload");
   add_target(*commands.history, flags);
@@ -391,6 +400,9 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   if (!merged) return fail(merged.error());
   out.config = std::move(*merged);
   if (!flags.config_file.empty()) out.reload = load;
+  if (out.command == Command::kGit && out.config.git.repositories.empty()) {
+    return fail(ErrorKind::kInvalid, "git: the configuration (--config) names no git.repositories");
+  }
   if (auto selected = select(flags, out); !selected) return selected;
   elect(flags, environment, out);
   const auto format = parse_format(flags.output);
@@ -547,6 +559,7 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
   if (commands.status->parsed()) options.command = Command::kStatus;
   if (commands.explain->parsed()) options.command = Command::kExplain;
   if (commands.policy->parsed()) options.command = Command::kPolicy;
+  if (commands.git->parsed()) options.command = Command::kGit;
   if (commands.history->parsed()) options.command = Command::kHistory;
   if (commands.hold->parsed()) options.command = Command::kHold;
   if (commands.resume->parsed()) options.command = Command::kResume;

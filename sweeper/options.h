@@ -30,6 +30,7 @@ enum class Command {
   kStatus,
   kExplain,
   kPolicy,
+  kGit,
   kHistory,
   kHold,
   kResume,

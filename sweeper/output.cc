@@ -191,6 +191,62 @@ Json policies_json(const SweepReport& report) {
   return out;
 }
 
+Json git_json(const GitReport& report) {
+  Json out{{"policies", Json::array()}, {"repositories", Json::array()}};
+  for (const ChosenImage& each : report.policies) {
+    Json entry{{"name", each.policy->name},
+               {"policy", each.policy->policy},
+               {"image", each.policy->image}};
+    if (each.choice) {
+      entry["tag"] = each.choice->tag;
+      entry["tags"] = each.choice->tags;
+      entry["fitting"] = each.choice->fitting;
+      if (!each.digest.empty()) entry["digest"] = each.digest;
+    } else {
+      entry["error"] = each.choice.error().message;
+    }
+    out["policies"].push_back(std::move(entry));
+  }
+  for (const GitOutcome& each : report.repositories) {
+    Json entry{{"name", each.repository->name}, {"url", each.repository->remote.url}};
+    if (!each.outcome) {
+      entry["error"] = each.outcome.error().message;
+      out["repositories"].push_back(std::move(entry));
+      continue;
+    }
+    entry["branch"] = each.outcome->branch;
+    entry["commit"] = each.outcome->commit;
+    entry["server"] = each.outcome->said;
+    entry["diff"] = each.outcome->diff;
+    entry["troubles"] = each.outcome->troubles;
+    entry["changes"] = Json::array();
+    for (const gitops::FileChange& change : each.outcome->changes) {
+      entry["changes"].push_back({{"file", change.file},
+                                  {"line", change.change.line},
+                                  {"policy", change.change.policy},
+                                  {"object", change.change.object},
+                                  {"from", change.change.before},
+                                  {"to", change.change.after}});
+    }
+    out["repositories"].push_back(std::move(entry));
+  }
+  return out;
+}
+
+// What happened to one repository, in a line.
+std::string git_state(const GitOutcome& of) {
+  if (!of.outcome) return "failed: " + of.outcome.error().message;
+  const auto changes = std::to_string(of.outcome->changes.size());
+  if (!of.outcome->commit.empty()) {
+    return "pushed " + of.outcome->commit.substr(0, 12) + " to " + of.outcome->branch + " (" +
+           changes + " changes)";
+  }
+  if (!of.outcome->diff.empty()) {
+    return "would push to " + of.outcome->branch + " (" + changes + " changes)";
+  }
+  return "ok";
+}
+
 Json explanation_json(const Explanation& told) {
   Json out = to_json(told.plan);
   if (!told.note.empty()) out["note"] = told.note;
@@ -462,6 +518,38 @@ std::string print_policies(const SweepReport& report, Format format) {
     }
   }
   return table(std::move(rows)) + unreadable_lines(report.problems);
+}
+
+std::string print_git(const GitReport& report, Format format) {
+  if (format != Format::kTable) return serialise(git_json(report), format);
+  std::vector<Row> policies{{"NAME", "POLICY", "IMAGE", "TAG", "FITTING", "REASON"}};
+  for (const ChosenImage& each : report.policies) {
+    const bool chosen = each.choice.has_value();
+    policies.push_back(
+        {each.policy->name, one_line(each.policy->policy), each.policy->image,
+         chosen ? each.choice->tag : "-",
+         chosen ? std::to_string(each.choice->fitting) + " of " + std::to_string(each.choice->tags)
+                : "-",
+         chosen ? "" : each.choice.error().message});
+  }
+  std::vector<Row> repositories{{"REPOSITORY", "URL", "STATE"}};
+  std::string more;
+  for (const GitOutcome& each : report.repositories) {
+    repositories.push_back({each.repository->name, each.repository->remote.url, git_state(each)});
+    if (!each.outcome) continue;
+    for (const std::string& trouble : each.outcome->troubles) {
+      more += each.repository->name + ": " + printable(trouble) + "\n";
+    }
+    for (std::string_view said = each.outcome->said; !said.empty();) {
+      const std::size_t end = std::min(said.find('\n'), said.size());
+      const std::string_view line = trimmed(said.substr(0, end));
+      if (!line.empty())
+        more += each.repository->name + ": remote: " + printable(std::string(line)) + "\n";
+      said.remove_prefix(std::min(end + 1, said.size()));
+    }
+    more += each.outcome->diff;
+  }
+  return table(std::move(policies)) + table(std::move(repositories)) + more;
 }
 
 std::string print_explanation(const Explanation& told, Format format) {

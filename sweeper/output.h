@@ -16,6 +16,7 @@
 #include "sweeper/status.h"
 #include "sweeper/sweep.h"
 #include "sweeper/terminal.h"
+#include "sweeper/write_git.h"
 #include "workload/records.h"
 
 namespace tidemark::sweeper {
@@ -30,6 +31,10 @@ std::string print_report(const SweepReport& report, Format format);
 // policy: one line for each slot that follows one: which tag it picks, from how many, and why not
 // that.
 std::string print_policies(const SweepReport& report, Format format);
+
+// git: which tag each named policy picks, what was written of it and where, and what could not be;
+// of a dry run the differences.
+std::string print_git(const GitReport& report, Format format);
 
 struct Explanation {
   WorkloadPlan plan;  // without slots where `note` says why there is no plan

@@ -38,6 +38,7 @@
 #include "sweeper/run.h"
 #include "sweeper/sinks.h"
 #include "sweeper/sweep.h"
+#include "sweeper/write_git.h"
 
 namespace tidemark::sweeper {
 namespace {
@@ -151,6 +152,7 @@ void wait_for_api(const SweepContext& context, const RunOptions& options, Readin
 // whose handlers use what stands before it.
 struct PushEndpoint {
   std::optional<Due> due;
+  std::optional<Due> git_due;
   std::unique_ptr<Receiver> receiver;
   net::ServerCertificate certificate;
   std::unique_ptr<net::CertificateFileWatcher> watcher;
@@ -165,7 +167,8 @@ Status listen_for_pushes(const config::ReceiversConfig& config, const Clock& clo
                          Metrics& metrics, const Logger& log, PushEndpoint& out) {
   if (config.listen.empty()) return {};
   out.due.emplace(clock);
-  auto receiver = Receiver::make(config.sources, *out.due, clock, metrics, log);
+  out.git_due.emplace(clock);
+  auto receiver = Receiver::make(config.sources, {&*out.due, &*out.git_due}, clock, metrics, log);
   if (!receiver) return fail(receiver.error());
   out.receiver = std::move(*receiver);
   if (config.certificate_file) {
@@ -190,8 +193,37 @@ Status listen_for_pushes(const config::ReceiversConfig& config, const Clock& clo
   return {};
 }
 
+// Who writes to Git, beside the sweeps: a server that is slow there holds up nothing here.
+struct GitLoop {
+  GitWriter writer;
+  std::chrono::milliseconds interval;
+  Due* due;
+
+  void run(const Clock& clock, const std::stop_token& stop) {
+    write_git_while(writer, interval, *due, clock, stop);
+  }
+};
+
+GitWriter git_writer(const SweepContext& context, const Options& options, Metrics& metrics) {
+  return {context.api,
+          context.resolver,
+          context.clock,
+          metrics,
+          context.log,
+          {.policies = options.config.policies,
+           .git = options.config.git,
+           .user_agent = std::string(kUserAgent),
+           .read_secrets = options.config.read_secrets}};
+}
+
 void watch_and_sweep(SweepContext context, RunOptions options, Readiness& readiness,
-                     LiveStatus* live, const std::stop_token& stop) {
+                     LiveStatus* live, GitLoop* git, const std::stop_token& stop) {
+  std::jthread writing;
+  if (git != nullptr) {
+    writing = std::jthread(
+        [git, &clock = context.clock](const std::stop_token& over) { git->run(clock, over); });
+  }
+  const std::stop_callback both(stop, [&writing] { writing.request_stop(); });
   PullCredentials credentials = pull_credentials(context, options.sweep);
   context.credentials = &credentials;
   TagChoices choices;
@@ -224,8 +256,8 @@ void watch_and_sweep(SweepContext context, RunOptions options, Readiness& readin
 
 void sweep_while_leading(const SweepContext& context, const Options& options,
                          const RunOptions& run_options, const PushEndpoint& pushes,
-                         Readiness& readiness, LiveStatus* live, std::uint16_t ops_port,
-                         Metrics& metrics, const std::stop_token& stop) {
+                         Readiness& readiness, LiveStatus* live, GitLoop* git,
+                         std::uint16_t ops_port, Metrics& metrics, const std::stop_token& stop) {
   kube::LeaderElection election(
       context.api, context.clock,
       {.ns = options.system_namespace,
@@ -238,7 +270,7 @@ void sweep_while_leading(const SweepContext& context, const Options& options,
   election.run(stop, [&](const std::stop_token& lost) {
     readiness.standing_by(false);
     pushes.leading(true);
-    watch_and_sweep(context, run_options, readiness, live, lost);
+    watch_and_sweep(context, run_options, readiness, live, git, lost);
     pushes.leading(false);
     readiness.standing_by(true);
   });
@@ -274,16 +306,23 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
     return refuse(listening.error(), kExitUsage);
   }
   if (pushes.due) run_options.due = &*pushes.due;
+  Due nothing_pushed(context.clock);
+  std::optional<GitLoop> git_loop;
+  if (!options.config.git.repositories.empty() && !options.dry_run) {
+    git_loop.emplace(git_writer(context, options, metrics), options.config.git.interval,
+                     pushes.git_due ? &*pushes.git_due : &nothing_pushed);
+  }
+  GitLoop* git = git_loop ? &*git_loop : nullptr;
   context.log.info("started", {{"version", TIDEMARK_VERSION},
                                {"interval_milliseconds", run_options.interval.count()},
                                {"dry_run", options.dry_run},
                                {"leader_elect", options.leader_elect}});
   wait_for_api(context, run_options, readiness, stop);
   if (options.leader_elect) {
-    sweep_while_leading(context, options, run_options, pushes, readiness, live, (*ops)->port(),
+    sweep_while_leading(context, options, run_options, pushes, readiness, live, git, (*ops)->port(),
                         metrics, stop);
   } else {
-    watch_and_sweep(context, run_options, readiness, nullptr, stop);
+    watch_and_sweep(context, run_options, readiness, nullptr, git, stop);
   }
   readiness.stopping();
   if (pushes.server) pushes.server->stop(Deadline::after(kOpsStop));
@@ -308,6 +347,10 @@ int run_command(Parts& parts, const SweepContext& context, const Options& option
       return explain(context, options, streams, stop);
     case Command::kPolicy:
       return policies(context, options, streams, stop);
+    case Command::kGit: {
+      GitWriter writer = git_writer(context, options, parts.metrics);
+      return write_git(writer, options, streams, stop);
+    }
     case Command::kHistory:
       return history(context, options, streams, stop);
     case Command::kHold:

@@ -38,10 +38,11 @@ struct PushRate {
 
 class Receiver {
  public:
-  // Reads the secrets. Errors: kInvalid naming the file that cannot be read or holds nothing.
+  // Reads the secrets. `due`: whoever waits for pushes. Errors: kInvalid naming the file that
+  // cannot be read or holds nothing.
   static Result<std::unique_ptr<Receiver>> make(const std::vector<config::ReceiverSource>& sources,
-                                                Due& due, const Clock& clock, Metrics& metrics,
-                                                Logger log, PushRate rate = {});
+                                                std::vector<Due*> due, const Clock& clock,
+                                                Metrics& metrics, Logger log, PushRate rate = {});
   ~Receiver();
 
   net::Response answer(const net::ServerRequest& request);
@@ -50,11 +51,11 @@ class Receiver {
 
  private:
   struct Source;
-  Receiver(Due& due, const Clock& clock, Logger log);
+  Receiver(std::vector<Due*> due, const Clock& clock, Logger log);
   net::Response take(Source& source, const net::ServerRequest& request, std::string_view token);
   net::Response refuse(Source& source, const Error& error);
 
-  Due& due_;
+  const std::vector<Due*> due_;
   const Clock& clock_;
   const Logger log_;
   std::atomic<bool> leading_ = true;

@@ -82,6 +82,10 @@ std::optional<Stamp> last_roll_from(const std::vector<workload::HistoryEntry>& h
   return std::nullopt;
 }
 
+std::string repository_of(const TrackedSlot& slot) {
+  return slot.reference->registry() + "/" + slot.reference->repository();
+}
+
 std::string lower(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(),
@@ -111,9 +115,12 @@ std::string Workload::pull_source() const {
 }
 
 void settle(Workload& workload, const workload::Metadata& ns, const workload::Settings& defaults) {
-  std::vector<std::string> ids;
-  for (const TrackedSlot& slot : workload.slots) ids.push_back(slot.id);
-  auto effective = workload::effective_settings(workload.user_keys, ids, ns, defaults);
+  workload::Subject subject{.ns = workload.ns};
+  for (const TrackedSlot& slot : workload.slots) {
+    const bool by_rule = defaults.policy_rules != nullptr && slot.reference;
+    subject.slots.push_back({.id = slot.id, .repository = by_rule ? repository_of(slot) : ""});
+  }
+  auto effective = workload::effective_settings(workload.user_keys, subject, ns, defaults);
   workload.settings = std::move(effective.settings);
   workload.problems = std::move(effective.problems);
   for (TrackedSlot& slot : workload.slots) {
@@ -126,13 +133,13 @@ void settle(Workload& workload, const workload::Metadata& ns, const workload::Se
   }
 }
 
-Workload track(const workload::Object& object) {
+Workload track(const workload::Object& object, const workload::PolicyRules& rules) {
   Workload out;
   out.kind = object.kind;
   out.ns = object.ns;
   out.name = object.name;
   out.uid = object.uid;
-  out.user_keys = workload::user_keys(object);
+  out.user_keys = workload::user_keys(object, rules);
   out.paused = object.paused;
   out.on_delete = object.update_strategy == "OnDelete";
   out.partitioned = object.partition.value_or(0) > 0;

@@ -82,8 +82,8 @@ struct Workload {
   std::string pull_source() const;
 };
 
-// The object's own facts; its settings are still the defaults.
-Workload track(const workload::Object& object);
+// The object's own facts; its settings are still the defaults. `rules`: that settle() will apply.
+Workload track(const workload::Object& object, const workload::PolicyRules& rules = nullptr);
 // What holds in its namespace: settings, and which slots they leave out.
 void settle(Workload& workload, const workload::Metadata& ns, const workload::Settings& defaults);
 

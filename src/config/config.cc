@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -219,15 +220,41 @@ class Reader {
          {"receivers", [&](const YamlValue& v) { read_receivers(v); }},
          {"notifications",
           [&](const YamlValue& v) { c.notifications = read_notifications(v, folder_); }},
+         {"policies", [&](const YamlValue& v) { c.policies = read_policies(v); }},
+         {"git", [&](const YamlValue& v) { c.git = read_git(v, folder_); }},
          {"registries", [&](const YamlValue& v) {
             for (const YamlValue& element : v.list(kMaxRegistries)) read_registry(element);
           }}});
     if (secret_ && !c.read_secrets)
       secret_->fail("is not read where credentials.readSecrets is false");
+    if (root.shape() == nullptr) check_git(root);
+    give_rules();
     return std::move(config_);
   }
 
  private:
+  // What only the whole file tells.
+  void check_git(const YamlValue& root) const {
+    for (const GitRepository& repository : config_.git.repositories) {
+      const std::string which = "git.repositories: " + repository.name;
+      if (config_.policies.empty()) root.fail(which + " has no policies to write");
+      if (!repository.secret.empty() && !config_.read_secrets) {
+        root.fail(which + ": its secret is not read where credentials.readSecrets is false");
+      }
+    }
+  }
+
+  // Policies for workloads are defaults of theirs.
+  void give_rules() {
+    std::vector<workload::PolicyRule> rules;
+    for (const NamedPolicy& policy : config_.policies) {
+      if (policy.workloads) rules.push_back(*policy.workloads);
+    }
+    if (rules.empty()) return;
+    config_.defaults.policy_rules =
+        std::make_shared<const std::vector<workload::PolicyRule>>(std::move(rules));
+  }
+
   void read_webhook(const YamlValue& value) {
     WebhookConfig& w = config_.webhook;
     read_section(value,

@@ -20,6 +20,7 @@
 #include "base/cron.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "config/git.h"
 #include "config/notifications.h"
 #include "config/receivers.h"
 #include "registry/options.h"
@@ -71,6 +72,8 @@ struct Config {
   registry::ResolverOptions registries;
   ReceiversConfig receivers;
   NotificationsConfig notifications;
+  std::vector<NamedPolicy> policies;
+  GitConfig git;
   workload::KindTable kinds;      // the built-in ones and the configured
   std::vector<Setting> settings;  // all that the file says, in its order
   // What was read: the file itself and those whose content is part of the configuration (caFile,

@@ -26,6 +26,8 @@ namespace tidemark::net {
 struct KeyPair {
   std::string certificate_pem;  // leaf first, then intermediates
   std::string key_pem;
+
+  bool operator==(const KeyPair&) const = default;
 };
 
 // The serving certificate of a Server, replaceable while it serves: each new connection takes the

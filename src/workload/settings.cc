@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "image/reference.h"
 #include "workload/duration.h"
 
 namespace tidemark::workload {
@@ -152,12 +153,16 @@ Result<std::chrono::seconds> parse_cooldown(std::string_view text) {
   return std::chrono::ceil<std::chrono::seconds>(*duration);
 }
 
+bool has_slot(const Subject& subject, const std::string& id) {
+  return std::ranges::find(subject.slots, id, &Subject::Slot::id) != subject.slots.end();
+}
+
 // Of the workload's own orders; others may name what only some of its workloads have.
-void tell_unknown_slots(std::span<const std::string> slots, EffectiveSettings& effective) {
+void tell_unknown_slots(const Subject& subject, EffectiveSettings& effective) {
   for (const HoldOrder& order : effective.settings.holds) {
     if (order.level != HoldOrder::Level::kWorkload) continue;
     for (const std::string& slot : order.slots) {
-      if (std::ranges::find(slots, slot) != slots.end()) continue;
+      if (has_slot(subject, slot)) continue;
       effective.problems.push_back(std::string(kHoldKey) + ": there is no container " +
                                    brief_quote(slot));
     }
@@ -165,20 +170,48 @@ void tell_unknown_slots(std::span<const std::string> slots, EffectiveSettings& e
 }
 
 // Of the workload alone: who names a container has seen the template.
-void read_policies(const Metadata& own, std::span<const std::string> slots,
-                   EffectiveSettings& effective) {
+void read_policies(const Metadata& own, const Subject& subject, EffectiveSettings& effective) {
   for (const auto& [key, text] : own.annotations) {
     if (!is_policy_key(key)) continue;
     const bool volume = key.starts_with(kVolumePolicyPrefix);
     std::string slot = volume ? std::string(kVolumeSlot) : std::string();
     slot += std::string_view(key).substr((volume ? kVolumePolicyPrefix : kPolicyPrefix).size());
-    if (std::ranges::find(slots, slot) == slots.end()) {
+    if (!has_slot(subject, slot)) {
       effective.problems.push_back(key + ": there is no such " +
                                    (volume ? "image volume" : "container"));
       continue;
     }
     effective.settings.policies.emplace(std::move(slot), text);
   }
+}
+
+bool applies(const PolicyRule& rule, const std::string& repository, const Metadata& own,
+             const std::string& ns) {
+  return rule.repository == repository &&
+         (rule.namespaces.empty() || rule.namespaces.contains(ns)) &&
+         std::ranges::all_of(rule.labels, [&](const auto& label) {
+           const auto has = own.labels.find(label.first);
+           return has != own.labels.end() && has->second == label.second;
+         });
+}
+
+// To slots that have no policy of their own; the first rule that fits is the one.
+void apply_rules(const Metadata& own, const Subject& subject, const PolicyRules& rules,
+                 EffectiveSettings& effective) {
+  if (rules == nullptr) return;
+  for (const Subject::Slot& slot : subject.slots) {
+    if (slot.repository.empty() || effective.settings.policies.contains(slot.id)) continue;
+    const auto found = std::ranges::find_if(*rules, [&](const PolicyRule& rule) {
+      return applies(rule, slot.repository, own, subject.ns);
+    });
+    if (found != rules->end()) effective.settings.policies.emplace(slot.id, found->policy);
+  }
+}
+
+// A pin of ours has the same.
+std::string repository_of(const Slot& slot) {
+  const auto reference = image::Reference::parse(slot.image);
+  return reference ? reference->registry() + "/" + reference->repository() : "";
 }
 
 // Those of the programs that look at this kind.
@@ -286,7 +319,7 @@ Result<std::set<std::string>> parse_container_names(std::string_view text) {
   return names;
 }
 
-Metadata user_keys(const Object& workload) {
+Metadata user_keys(const Object& workload, const PolicyRules& rules) {
   Metadata out;
   const auto keep = [](const StringMap& from, StringMap& to) {
     for (const auto& [key, value] : from) {
@@ -303,17 +336,27 @@ Metadata user_keys(const Object& workload) {
       out.labels.insert(*found);
     }
   }
+  if (rules == nullptr) return out;
+  for (const PolicyRule& rule : *rules) {
+    for (const auto& [label, value] : rule.labels) {
+      const auto found = workload.labels.find(label);
+      if (found != workload.labels.end()) out.labels.insert(*found);
+    }
+  }
   return out;
 }
 
 EffectiveSettings effective_settings(const Object& workload, const Metadata& ns,
                                      const Settings& defaults) {
-  std::vector<std::string> slots;
-  for (const Slot& slot : workload.pod_template.slots) slots.push_back(slot.id());
-  return effective_settings(user_keys(workload), slots, ns, defaults);
+  const PolicyRules& rules = defaults.policy_rules;
+  Subject subject{.ns = workload.ns};
+  for (const Slot& slot : workload.pod_template.slots) {
+    subject.slots.push_back({.id = slot.id(), .repository = rules ? repository_of(slot) : ""});
+  }
+  return effective_settings(user_keys(workload, rules), subject, ns, defaults);
 }
 
-EffectiveSettings effective_settings(const Metadata& own, std::span<const std::string> slots,
+EffectiveSettings effective_settings(const Metadata& own, const Subject& subject,
                                      const Metadata& ns, const Settings& defaults) {
   EffectiveSettings out;
   const Lookup lookup(own, ns, out.problems);
@@ -334,8 +377,9 @@ EffectiveSettings effective_settings(const Metadata& own, std::span<const std::s
       .ignored_containers =
           lookup.first(kIgnoreContainersKey, defaults.ignored_containers, parse_container_names)};
   out.settings.holds.insert(out.settings.holds.end(), defaults.holds.begin(), defaults.holds.end());
-  tell_unknown_slots(slots, out);
-  read_policies(own, slots, out);
+  tell_unknown_slots(subject, out);
+  read_policies(own, subject, out);
+  apply_rules(own, subject, defaults.policy_rules, out);
   return out;
 }
 

@@ -10,9 +10,9 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +63,15 @@ struct HoldOrder {
   std::string text() const;
 };
 
+// A tag policy that the configuration gives to what runs images of one repository.
+struct PolicyRule {
+  std::string repository;              // "docker.io/library/nginx"
+  std::string policy;                  // TagPolicy, as it is written
+  std::set<std::string> namespaces{};  // empty: all
+  StringMap labels{};                  // that the workload has; empty: any
+};
+using PolicyRules = std::shared_ptr<const std::vector<PolicyRule>>;
+
 struct Settings {
   SweepMode sweep = SweepMode::kReport;
   StampMode mode = StampMode::kAnnotate;
@@ -76,6 +85,7 @@ struct Settings {
   std::optional<Windows> windows{};               // nullopt: at any time
   std::set<std::string> ignored_containers{};     // neither stamped nor swept
   std::map<std::string, std::string> policies{};  // Slot::id() -> TagPolicy, as it is written
+  PolicyRules policy_rules{};                     // of the defaults alone; nullptr: none
 
   // Whether the image of a slot with this effective_pull_policy() is written as a pin.
   bool pins(std::string_view pull_policy) const;
@@ -96,11 +106,21 @@ struct EffectiveSettings {
 
 // The keys that users set, which are all that the settings are read from; and the labels of other
 // programs on the kinds that those look at: figwasp at Deployments, kube-autorollout also at
-// StatefulSets and DaemonSets.
-Metadata user_keys(const Object& workload);
+// StatefulSets and DaemonSets; and the labels that rules ask for.
+Metadata user_keys(const Object& workload, const PolicyRules& rules = nullptr);
 
-// `own`: the workload's; `slots`: its Slot::id()s.
-EffectiveSettings effective_settings(const Metadata& own, std::span<const std::string> slots,
+// Whose settings they are: what its own keys do not say.
+struct Subject {
+  struct Slot {
+    std::string id;            // Slot::id()
+    std::string repository{};  // of its image, as PolicyRule has it; "": no rule's
+  };
+  std::string ns{};
+  std::vector<Slot> slots{};
+};
+
+// `own`: the workload's user_keys().
+EffectiveSettings effective_settings(const Metadata& own, const Subject& subject,
                                      const Metadata& ns, const Settings& defaults);
 EffectiveSettings effective_settings(const Object& workload, const Metadata& ns,
                                      const Settings& defaults);

@@ -550,7 +550,8 @@ TEST(Config, NamesFileLineAndKey) {
   const std::vector<std::pair<std::string, std::string>> bad = {
       {"registrys: []",
        "config.yaml:1: unknown key \"registrys\" (known: logLevel, opsListen, webhook, sweeper, "
-       "defaults, addresses, credentials, cache, kinds, receivers, notifications, registries)"},
+       "defaults, addresses, credentials, cache, kinds, receivers, notifications, policies, git, "
+       "registries)"},
       {"# one\nwebhook:\n  listen: ':1'\n  deadlin: 1s\n",
        "config.yaml:4: unknown key \"deadlin\" in webhook (known: listen, deadline, require, "
        "pinOnRollback, warnOnLatest)"},
@@ -563,7 +564,8 @@ TEST(Config, NamesFileLineAndKey) {
       {"cache:\n  ttl: 1s\n  ttl:\n", "config.yaml:3: key \"ttl\" in cache is given twice"},
       {"<<: {}\n",
        "config.yaml:1: unknown key \"<<\" (known: logLevel, opsListen, webhook, sweeper, defaults, "
-       "addresses, credentials, cache, kinds, receivers, notifications, registries)"},
+       "addresses, credentials, cache, kinds, receivers, notifications, policies, git, "
+       "registries)"},
       {"logLevel: loud",
        "config.yaml:1: logLevel: unknown log level \"loud\" (debug, info, warn, error, off)"},
       {"logLevel: [info]", "config.yaml:1: logLevel: must be a single value"},

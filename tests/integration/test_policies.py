@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from harness import manifests
+import yaml
+from harness import manifests, programs
 from harness.rollouts import ROLLABLE, annotations, held, images, reasons, settled, template_text
 
 from test_admission import STAMP
@@ -200,3 +201,44 @@ def test_the_image_that_was_made_last_is_followed(following, registry):
     web.assert_runs("9b2e01c")
     web.sweep()
     web.assert_runs("9b2e01c")
+
+
+def test_the_configuration_gives_policies_to_the_workloads_that_it_selects(kubectl, registry, ns, other_ns, sweeper, webhook, tmp):
+    """By namespace, label and image; an annotation of the workload's own decides before it; admission knows it, too."""
+    repository = f"{registry.address}/{ns}/app"
+    for tag in ("1.2.0", "1.10.0", "2.0.0"):
+        registry.push(f"{ns}/app:{tag}", f"{ns} {tag}")
+    registry.push(f"{ns}/side:1.2.0", "side")
+    registry.push(f"{ns}/side:1.3.0", "side 3")
+    policies = [{"name": f"{ns}:app", "image": repository, "policy": "semver: ^1.2",
+                 "workloads": {"namespaces": [ns], "labels": {"tier": "front"}}}]
+    known = yaml.safe_load(sweeper.config.read_text())
+    config = programs.write_config(tmp / f"policies-{ns}.yaml", sweeper.cluster, registries=known["registries"][1:],
+                                   sweeper=programs.UNPACED, policies=policies)
+
+    def manifest(name, ns=ns, label="front", policy=None, image=f"{repository}:1.2.0"):
+        made = manifests.deployment(name, ns, manifests.pod_spec(image), ROLL | ({POLICY: policy} if policy else {}))
+        made["metadata"].setdefault("labels", {})["tier"] = label
+        return made
+
+    def image(name, ns=ns):
+        return images(kubectl.template("deployment", name, ns))["app"]
+
+    followers = [manifest("front"), manifest("own", policy="semver: ^2"), manifest("none", policy="digest"),
+                 manifest("back", label="back"), manifest("side", image=f"{registry.address}/{ns}/side:1.2.0"),
+                 manifest("front", ns=other_ns)]
+    webhook.restart(policies=policies)
+    try:
+        kubectl.apply(followers)
+        sweeper.once("-n", f"{ns},{other_ns}", config=config)
+        assert image("front") == f"{repository}:1.10.0"
+        assert image("own") == f"{repository}:2.0.0"
+        for name, where in (("none", ns), ("back", ns), ("front", other_ns)):
+            assert image(name, where) == f"{repository}:1.2.0", (name, where)
+        assert image("side") == f"{registry.address}/{ns}/side:1.2.0"
+        before = template_text(kubectl, "deployment", "front", ns)
+        kubectl.apply(followers[0])
+        assert any("which its policy chose" in line for line in kubectl.warnings), kubectl.warnings
+        assert template_text(kubectl, "deployment", "front", ns) == before
+    finally:
+        webhook.restart()

@@ -14,10 +14,11 @@ ALLOWED = {
     "registry": {"base", "image", "net"},
     "cloud": {"base", "net", "registry"},
     "kube": {"base", "net"},
-    "config": {"base", "cloud", "image", "push", "net", "notify", "registry", "workload"},
+    "gitops": {"base", "net"},
+    "config": {"base", "cloud", "gitops", "image", "policy", "push", "net", "notify", "registry", "workload"},
     "certs": {"base", "net", "kube"},
 }
-LIBRARY = {"base", "image", "policy", "push", "workload", "net", "notify", "registry", "cloud", "kube", "config"}
+LIBRARY = {"base", "image", "policy", "push", "workload", "net", "notify", "registry", "cloud", "kube", "gitops", "config"}
 ALLOWED["webhook"] = LIBRARY | {"certs"}
 ALLOWED["sweeper"] = LIBRARY
 ALLOWED["tidemark"] = {"webhook", "sweeper"}
@@ -25,15 +26,19 @@ ALLOWED["tidemark"] = {"webhook", "sweeper"}
 # Library -> the folders (or files) that may include it. Headers never do.
 THIRD_PARTY = {
     r"httplib\.h": {"net"},
-    r"openssl/": {"net", "certs", "registry", "push", "cloud"},  # registry: SHA-2 only; push, cloud: SHA and HMAC
+    r"openssl/": {"net", "certs", "registry", "push", "cloud", "gitops"},  # registry: SHA-2 only; push, cloud: SHA and HMAC;
+                                                                          # gitops: signatures of commits
     r"simdjson\.h": {"workload", "registry", "kube", "webhook", "sweeper"},
     r"nlohmann/": {"push", "workload", "notify", "registry", "cloud", "kube", "certs", "webhook", "sweeper", "base",
-                   "config"},
+                   "config", "gitops"},
     r"yaml-cpp/": {"kube", "config", "sweeper"},
     r"spdlog/": {"base"},
     r"fmt/": {"base"},
     r"prometheus/": {"base"},
     r"re2/": {"policy"},
+    r"git2": {"gitops"},
+    r"libssh2\.h": {"gitops"},
+    r"yaml\.h": {"gitops"},
     r"CLI/": {"webhook", "sweeper"},
 }
 
@@ -42,6 +47,7 @@ SHARING = {
     "config/yaml_section.h": {"config"},
     "workload/object_reader.h": {"workload", "webhook"},
     "sweeper/status_json.h": {"sweeper"},
+    "gitops/http_transport.h": {"gitops"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')

@@ -45,7 +45,7 @@ class Receive : public ::testing::Test {
   net::Response post(const std::string& path, const std::string& body,
                      const net::Headers& headers = {}, const char* method = "POST") {
     if (!receiver_) {
-      auto made = Receiver::make(sources_, due_, clock_, metrics_, Logger::none(), rate_);
+      auto made = Receiver::make(sources_, {&due_}, clock_, metrics_, Logger::none(), rate_);
       EXPECT_TRUE(made) << made.error().message;
       receiver_ = std::move(*made);
     }
@@ -146,11 +146,11 @@ TEST_F(Receive, WhileAnotherReplicaLeadsTheSenderIsToComeAgain) {
 
 TEST_F(Receive, ASecretThatCannotBeReadIsNamed) {
   sources_.front().secret_files = {folder_ / "missing"};
-  auto made = Receiver::make(sources_, due_, clock_, metrics_, Logger::none());
+  auto made = Receiver::make(sources_, {&due_}, clock_, metrics_, Logger::none());
   ASSERT_FALSE(made);
   EXPECT_NE(made.error().message.find("receiver build: "), std::string::npos);
   sources_.front().secret_files = {secret("empty", " \n")};
-  made = Receiver::make(sources_, due_, clock_, metrics_, Logger::none());
+  made = Receiver::make(sources_, {&due_}, clock_, metrics_, Logger::none());
   ASSERT_FALSE(made);
   EXPECT_NE(made.error().message.find("holds no secret"), std::string::npos);
 }

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace tidemark::workload {
 namespace {
@@ -108,6 +111,38 @@ TEST(Settings, KeepsTheDefaults) {
       effective_settings(workload({{"tidemark.dev/stamp", "on"}}), {}, defaults).settings.stamp);
 }
 
+TEST(Settings, ARuleGivesAPolicyToWhatItSelects) {
+  const auto rules = std::make_shared<const std::vector<PolicyRule>>(
+      std::vector<PolicyRule>{{.repository = "docker.io/library/nginx",
+                               .policy = "semver: ^1",
+                               .namespaces = {"shop"},
+                               .labels = {{"tier", "front"}}},
+                              {.repository = "docker.io/library/nginx", .policy = "semver: ^2"}});
+  const Settings defaults{.policy_rules = rules};
+  const auto policies = [&](const StringMap& labels, const std::string& ns, const char* image,
+                            const StringMap& annotations = {}) {
+    Object object = workload(annotations, labels);
+    object.ns = ns;
+    object.pod_template.slots.clear();
+    Slot slot;
+    slot.name = "app";
+    slot.image = image;
+    object.pod_template.slots.push_back(slot);
+    return effective_settings(object, {}, defaults).settings.policies;
+  };
+  using Policies = std::map<std::string, std::string>;
+  EXPECT_EQ(policies({{"tier", "front"}}, "shop", "nginx:1"), (Policies{{"app", "semver: ^1"}}));
+  EXPECT_EQ(policies({{"tier", "back"}}, "shop", "nginx:1"), (Policies{{"app", "semver: ^2"}}));
+  EXPECT_EQ(policies({{"tier", "front"}}, "other", "nginx:1"), (Policies{{"app", "semver: ^2"}}));
+  EXPECT_EQ(policies({}, "shop", "docker.io/library/nginx:1"), (Policies{{"app", "semver: ^2"}}));
+  EXPECT_EQ(policies({}, "shop", "redis:1"), Policies{});
+  EXPECT_EQ(policies({}, "shop", "NOT AN IMAGE"), Policies{});
+  EXPECT_EQ(
+      policies({{"tier", "front"}}, "shop", "nginx:1", {{"policy.tidemark.dev/app", "digest"}}),
+      (Policies{{"app", "digest"}}))
+      << "its own decides";
+}
+
 TEST(Settings, HoldOnAnyLevelHolds) {
   const StringMap yes = {{"tidemark.dev/hold", "true"}};
   const StringMap no = {{"tidemark.dev/hold", "false"}};
@@ -205,13 +240,13 @@ TEST(Settings, PinsByModeOrWhereANodeMayKeepAnOldImage) {
 }
 
 TEST(Settings, PoliciesAreOfTheWorkloadsOwnContainersAndVolumes) {
-  const std::vector<std::string> slots = {"app", "volume/data"};
+  const Subject subject{.ns = "shop", .slots = {{.id = "app"}, {.id = "volume/data"}}};
   const auto effective = effective_settings(
       {.annotations = {{"policy.tidemark.dev/app", "semver: 1.x"},
                        {"policy.tidemark.dev/data", "digest"},
                        {"volume-policy.tidemark.dev/data", "numerical: asc"}},
        .labels = {}},
-      slots, {.annotations = {{"policy.tidemark.dev/app", "digest"}}, .labels = {}}, {});
+      subject, {.annotations = {{"policy.tidemark.dev/app", "digest"}}, .labels = {}}, {});
   EXPECT_EQ(effective.settings.policies,
             (std::map<std::string, std::string>{{"app", "semver: 1.x"},
                                                 {"volume/data", "numerical: asc"}}));

@@ -5,9 +5,10 @@
 readonly kBuildPackages=(
   g++ meson ninja-build pkg-config ccache
   libssl-dev libcpp-httplib-dev libsimdjson-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev libre2-dev
+  libgit2-dev libssh2-1-dev libyaml-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev)
 readonly kTestsPackages=(tzdata python3 python3-venv python3-pytest python3-yaml python3-jsonschema shellcheck apache2-utils faketime
-  libbenchmark-dev wrk zsh fish)
+  libbenchmark-dev wrk zsh fish git nginx-light fcgiwrap openssh-server)
 # The newest clang of Debian 12 (older ones lack std::expected in libstdc++), with its sanitizers and libFuzzer.
 readonly kClang=clang++-19
 readonly kClangPackages=(clang-19 libclang-rt-19-dev)
