@@ -12,12 +12,14 @@ RUN sed -i 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.s
  && apt-get update -q \
  && apt-get install -y -q --no-install-recommends \
       ca-certificates ccache cmake dpkg-dev g++ meson ninja-build pkgconf \
-      libcli11-dev libfmt-dev libre2-dev libsimdjson-dev libspdlog-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev \
-      tzdata zlib1g-dev libzstd-dev \
+      libcli11-dev libfmt-dev libhttp-parser-dev libre2-dev libsimdjson-dev libspdlog-dev libssl-dev libyaml-cpp-dev libyaml-dev \
+      nlohmann-json3-dev tzdata zlib1g-dev libzstd-dev \
  # simdjson's static library has another name than the one its pkg-config file tells the linker.
  && ln -s libsimdjson_static.a "/usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)/libsimdjson.a"
-# Debian has these two as shared libraries only: its own sources, compiled here without the parts Tidemark does not use.
-# Of prometheus-cpp the archive alone: its packaging is about shared libraries and is not used here.
+# Debian has the first two as shared libraries only: its own sources, compiled here without the parts Tidemark does not use.
+# Of prometheus-cpp the archive alone: its packaging is about shared libraries and is not used here. Debian's libssh2 is built
+# with libgcrypt, and so reads no Ed25519 keys and none in OpenSSH's format; here it is OpenSSL's. libgit2 then needs no TLS of
+# its own: it is given net/'s client for HTTPS.
 WORKDIR /usr/src
 RUN apt-get source -q cpp-httplib \
  && apt-get source -q --tar-only prometheus-cpp \
@@ -30,6 +32,15 @@ RUN apt-get source -q cpp-httplib \
       -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
       -DENABLE_PULL=OFF -DENABLE_PUSH=OFF -DENABLE_COMPRESSION=OFF -DENABLE_TESTING=OFF \
  && cmake --build prometheus-build && cmake --install prometheus-build \
+ && apt-get source -q libssh2 && apt-get source -q libgit2 \
+ && cmake -S libssh2-*/ -B libssh2-build -G Ninja -DCMAKE_INSTALL_PREFIX=/usr/local -DCMAKE_INSTALL_LIBDIR=lib \
+      -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCRYPTO_BACKEND=OpenSSL -DBUILD_EXAMPLES=OFF -DBUILD_TESTING=OFF \
+ && cmake --build libssh2-build && cmake --install libssh2-build \
+ && PKG_CONFIG_PATH=/usr/local/lib/pkgconfig cmake -S libgit2-*/ -B libgit2-build -G Ninja -DCMAKE_INSTALL_PREFIX=/usr/local \
+      -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DBUILD_TESTS=OFF -DBUILD_CLI=OFF \
+      -DUSE_HTTPS=OFF -DUSE_SSH=libssh2 -DUSE_SHA1=CollisionDetection -DUSE_SHA256=Builtin -DUSE_HTTP_PARSER=http-parser \
+      -DUSE_NTLMCLIENT=OFF -DUSE_GSSAPI=OFF -DREGEX_BACKEND=regcomp \
+ && cmake --build libgit2-build && cmake --install libgit2-build \
  && rm -rf /usr/src/*
 
 FROM deps AS build

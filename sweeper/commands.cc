@@ -420,8 +420,8 @@ int policies(const SweepContext& context, const Options& options, Streams stream
   return kExitOk;
 }
 
-int write_git(GitWriter& writer, const Options& options, Streams streams, std::stop_token stop) {
-  const GitReport report = writer.round(/*pushed=*/nullptr, options.dry_run, stop);
+int write_git(GitLoop& loop, const Options& options, Streams streams, std::stop_token stop) {
+  const GitReport report = loop.round(/*pushed=*/nullptr, options.dry_run, stop);
   streams.out << print_git(report, options.format);
   const bool told =
       (options.exit_code == ExitCode::kFailed && report.failed()) ||

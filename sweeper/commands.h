@@ -9,9 +9,9 @@
 #include <iosfwd>
 #include <stop_token>
 
+#include "sweeper/git_loop.h"
 #include "sweeper/options.h"
 #include "sweeper/sweep.h"
-#include "sweeper/write_git.h"
 
 namespace tidemark::sweeper {
 
@@ -36,8 +36,7 @@ int explain(const SweepContext& context, const Options& options, Streams streams
 int policies(const SweepContext& context, const Options& options, Streams streams,
              std::stop_token stop = {});
 // 1 where a policy, a repository or a marker failed, if asked for.
-int write_git(GitWriter& writer, const Options& options, Streams streams,
-              std::stop_token stop = {});
+int write_git(GitLoop& loop, const Options& options, Streams streams, std::stop_token stop = {});
 int history(const SweepContext& context, const Options& options, Streams streams,
             std::stop_token stop = {});
 int hold(const SweepContext& context, const Options& options, Streams streams,

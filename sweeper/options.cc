@@ -400,8 +400,9 @@ Status complete(const Flags& flags, const config::Environment& environment, Opti
   if (!merged) return fail(merged.error());
   out.config = std::move(*merged);
   if (!flags.config_file.empty()) out.reload = load;
-  if (out.command == Command::kGit && out.config.git.repositories.empty()) {
-    return fail(ErrorKind::kInvalid, "git: the configuration (--config) names no git.repositories");
+  if (out.command == Command::kGit && !out.config.git.writes()) {
+    return fail(ErrorKind::kInvalid,
+                "git: the configuration (--config) names no git.repositories, and no git.flux");
   }
   if (auto selected = select(flags, out); !selected) return selected;
   elect(flags, environment, out);

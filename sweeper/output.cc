@@ -194,9 +194,8 @@ Json policies_json(const SweepReport& report) {
 Json git_json(const GitReport& report) {
   Json out{{"policies", Json::array()}, {"repositories", Json::array()}};
   for (const ChosenImage& each : report.policies) {
-    Json entry{{"name", each.policy->name},
-               {"policy", each.policy->policy},
-               {"image", each.policy->image}};
+    Json entry{
+        {"name", each.policy.name}, {"policy", each.policy.policy}, {"image", each.policy.image}};
     if (each.choice) {
       entry["tag"] = each.choice->tag;
       entry["tags"] = each.choice->tags;
@@ -208,7 +207,7 @@ Json git_json(const GitReport& report) {
     out["policies"].push_back(std::move(entry));
   }
   for (const GitOutcome& each : report.repositories) {
-    Json entry{{"name", each.repository->name}, {"url", each.repository->remote.url}};
+    Json entry{{"name", each.repository.name}, {"url", each.repository.remote.url}};
     if (!each.outcome) {
       entry["error"] = each.outcome.error().message;
       out["repositories"].push_back(std::move(entry));
@@ -526,7 +525,7 @@ std::string print_git(const GitReport& report, Format format) {
   for (const ChosenImage& each : report.policies) {
     const bool chosen = each.choice.has_value();
     policies.push_back(
-        {each.policy->name, one_line(each.policy->policy), each.policy->image,
+        {each.policy.name, one_line(each.policy.policy), each.policy.image,
          chosen ? each.choice->tag : "-",
          chosen ? std::to_string(each.choice->fitting) + " of " + std::to_string(each.choice->tags)
                 : "-",
@@ -535,16 +534,16 @@ std::string print_git(const GitReport& report, Format format) {
   std::vector<Row> repositories{{"REPOSITORY", "URL", "STATE"}};
   std::string more;
   for (const GitOutcome& each : report.repositories) {
-    repositories.push_back({each.repository->name, each.repository->remote.url, git_state(each)});
+    repositories.push_back({each.repository.name, each.repository.remote.url, git_state(each)});
     if (!each.outcome) continue;
     for (const std::string& trouble : each.outcome->troubles) {
-      more += each.repository->name + ": " + printable(trouble) + "\n";
+      more += each.repository.name + ": " + printable(trouble) + "\n";
     }
     for (std::string_view said = each.outcome->said; !said.empty();) {
       const std::size_t end = std::min(said.find('\n'), said.size());
       const std::string_view line = trimmed(said.substr(0, end));
       if (!line.empty())
-        more += each.repository->name + ": remote: " + printable(std::string(line)) + "\n";
+        more += each.repository.name + ": remote: " + printable(std::string(line)) + "\n";
       said.remove_prefix(std::min(end + 1, said.size()));
     }
     more += each.outcome->diff;

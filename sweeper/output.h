@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sweeper/git_plan.h"
 #include "sweeper/migrate.h"
 #include "sweeper/plan.h"
 #include "sweeper/running.h"
 #include "sweeper/status.h"
 #include "sweeper/sweep.h"
 #include "sweeper/terminal.h"
-#include "sweeper/write_git.h"
 #include "workload/records.h"
 
 namespace tidemark::sweeper {

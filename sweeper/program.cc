@@ -30,6 +30,7 @@
 #include "sweeper/ask_sweeper.h"
 #include "sweeper/commands.h"
 #include "sweeper/due.h"
+#include "sweeper/git_loop.h"
 #include "sweeper/inventory.h"
 #include "sweeper/live_status.h"
 #include "sweeper/ops.h"
@@ -193,35 +194,33 @@ Status listen_for_pushes(const config::ReceiversConfig& config, const Clock& clo
   return {};
 }
 
-// Who writes to Git, beside the sweeps: a server that is slow there holds up nothing here.
-struct GitLoop {
-  GitWriter writer;
-  std::chrono::milliseconds interval;
-  Due* due;
-
-  void run(const Clock& clock, const std::stop_token& stop) {
-    write_git_while(writer, interval, *due, clock, stop);
-  }
-};
-
-GitWriter git_writer(const SweepContext& context, const Options& options, Metrics& metrics) {
+GitLoop git_loop(const SweepContext& context, const Options& options, Metrics& metrics) {
+  const config::GitConfig& git = options.config.git;
   return {context.api,
-          context.resolver,
           context.clock,
-          metrics,
           context.log,
-          {.policies = options.config.policies,
-           .git = options.config.git,
-           .user_agent = std::string(kUserAgent),
-           .read_secrets = options.config.read_secrets}};
+          GitWriter(context.api, context.resolver, context.clock, metrics, context.log,
+                    {.interval = git.interval,
+                     .folder = git.folder,
+                     .user_agent = std::string(kUserAgent),
+                     .read_secrets = options.config.read_secrets}),
+          plan_of(options.config.policies, git),
+          git.flux};
 }
 
+// Who writes to Git, beside the sweeps: a server that is slow there holds up nothing here.
+struct Writing {
+  GitLoop loop;
+  std::chrono::milliseconds interval;
+  Due& due;
+};
+
 void watch_and_sweep(SweepContext context, RunOptions options, Readiness& readiness,
-                     LiveStatus* live, GitLoop* git, const std::stop_token& stop) {
+                     LiveStatus* live, Writing* git, const std::stop_token& stop) {
   std::jthread writing;
   if (git != nullptr) {
     writing = std::jthread(
-        [git, &clock = context.clock](const std::stop_token& over) { git->run(clock, over); });
+        [git](const std::stop_token& over) { git->loop.run(git->interval, git->due, over); });
   }
   const std::stop_callback both(stop, [&writing] { writing.request_stop(); });
   PullCredentials credentials = pull_credentials(context, options.sweep);
@@ -256,7 +255,7 @@ void watch_and_sweep(SweepContext context, RunOptions options, Readiness& readin
 
 void sweep_while_leading(const SweepContext& context, const Options& options,
                          const RunOptions& run_options, const PushEndpoint& pushes,
-                         Readiness& readiness, LiveStatus* live, GitLoop* git,
+                         Readiness& readiness, LiveStatus* live, Writing* git,
                          std::uint16_t ops_port, Metrics& metrics, const std::stop_token& stop) {
   kube::LeaderElection election(
       context.api, context.clock,
@@ -307,12 +306,12 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
   }
   if (pushes.due) run_options.due = &*pushes.due;
   Due nothing_pushed(context.clock);
-  std::optional<GitLoop> git_loop;
-  if (!options.config.git.repositories.empty() && !options.dry_run) {
-    git_loop.emplace(git_writer(context, options, metrics), options.config.git.interval,
-                     pushes.git_due ? &*pushes.git_due : &nothing_pushed);
+  std::optional<Writing> writing;
+  if (options.config.git.writes() && !options.dry_run) {
+    writing.emplace(git_loop(context, options, metrics), options.config.git.interval,
+                    pushes.git_due ? *pushes.git_due : nothing_pushed);
   }
-  GitLoop* git = git_loop ? &*git_loop : nullptr;
+  Writing* git = writing ? &*writing : nullptr;
   context.log.info("started", {{"version", TIDEMARK_VERSION},
                                {"interval_milliseconds", run_options.interval.count()},
                                {"dry_run", options.dry_run},
@@ -348,8 +347,8 @@ int run_command(Parts& parts, const SweepContext& context, const Options& option
     case Command::kPolicy:
       return policies(context, options, streams, stop);
     case Command::kGit: {
-      GitWriter writer = git_writer(context, options, parts.metrics);
-      return write_git(writer, options, streams, stop);
+      GitLoop loop = git_loop(context, options, parts.metrics);
+      return write_git(loop, options, streams, stop);
     }
     case Command::kHistory:
       return history(context, options, streams, stop);

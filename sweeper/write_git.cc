@@ -22,17 +22,18 @@ constexpr std::chrono::seconds kReadSecret{10};
 constexpr std::size_t kMaxTroubleLines = 20;
 
 // What would follow that policy: a container of its image.
-Workload follower_of(const config::NamedPolicy& policy) {
+Workload follower_of(const GitPolicy& policy) {
   Workload out;
-  out.ns = policy.ns();
-  out.name = policy.name;
-  out.pull_secrets = policy.pull_secrets;
-  out.service_account = "default";
-  out.settings.policies.emplace(kSlot, policy.policy);
+  out.ns = policy.secrets_namespace.empty() ? policy.named.ns() : policy.secrets_namespace;
+  out.name = policy.named.name;
+  out.pull_secrets = policy.named.pull_secrets;
+  out.service_account = policy.service_account;
+  if (policy.fixed) return out;
+  out.settings.policies.emplace(kSlot, policy.named.policy);
   TrackedSlot& slot = out.slots.emplace_back();
   slot.id = kSlot;
   slot.state = TrackedSlot::State::kSweepable;
-  slot.reference = policy.reference;
+  slot.reference = policy.named.reference;
   return out;
 }
 
@@ -75,31 +76,25 @@ Result<gitops::Signer> signer_for(const gitops::GitCredentials& credentials) {
   return [key = std::move(*key)](std::string_view commit) { return key.sign(commit); };
 }
 
-gitops::PolicyImages images_of(const std::vector<ChosenImage>& chosen) {
+gitops::PolicyImages images_of(const std::vector<ChosenImage>& chosen, const GitTarget& target) {
   gitops::PolicyImages out;
-  for (const ChosenImage& each : chosen) {
+  for (const std::size_t at : target.policies) {
+    const ChosenImage& each = chosen[at];
     if (!each.choice) continue;
-    out.emplace(each.policy->name,
+    out.emplace(each.policy.name,
                 gitops::PolicyImage{
-                    .name = each.policy->image, .tag = each.choice->tag, .digest = each.digest});
+                    .name = each.policy.image, .tag = each.choice->tag, .digest = each.digest});
   }
   return out;
 }
 
+// Where and how it is written; templates come from the configuration, which stays.
+bool same_place(const config::GitRepository& a, const config::GitRepository& b) {
+  return a.remote.url == b.remote.url && a.branch == b.branch && a.push_branch == b.push_branch &&
+         a.path == b.path && a.author_name == b.author_name && a.author_email == b.author_email;
+}
+
 }  // namespace
-
-bool GitReport::failed() const {
-  return std::ranges::any_of(policies, [](const auto& each) { return !each.choice; }) ||
-         std::ranges::any_of(repositories, [](const auto& each) {
-           return !each.outcome || !each.outcome->troubles.empty();
-         });
-}
-
-bool GitReport::changed() const {
-  return std::ranges::any_of(repositories, [](const auto& each) {
-    return each.outcome && !each.outcome->changes.empty();
-  });
-}
 
 GitWriter::GitWriter(kube::Api& api, registry::Resolver& resolver, const Clock& clock,
                      Metrics& metrics, Logger log, GitWriterOptions options)
@@ -116,42 +111,43 @@ GitWriter::GitWriter(kube::Api& api, registry::Resolver& resolver, const Clock& 
                                   "When a Git repository was last found, or made, as its policies "
                                   "want it.")) {}
 
-std::set<std::string> GitWriter::repositories() const {
-  std::set<std::string> out;
-  for (const config::NamedPolicy& policy : options_.policies) {
-    out.insert(repository_of(policy.reference));
-  }
-  return out;
-}
-
-std::vector<ChosenImage> GitWriter::choose_all(const std::set<std::string>* pushed,
+std::vector<ChosenImage> GitWriter::choose_all(const std::vector<GitPolicy>& policies,
+                                               const std::set<std::string>* pushed,
                                                const std::stop_token& stop) {
   std::vector<Workload> followers;
-  for (const config::NamedPolicy& policy : options_.policies) {
-    followers.push_back(follower_of(policy));
-  }
+  for (const GitPolicy& policy : policies) followers.push_back(follower_of(policy));
   Answers answers;
-  ChooseOptions options{.max_age = options_.git.interval / 2};
+  ChooseOptions options{.max_age = options_.interval / 2};
   // What was pushed is asked for now; then all of them, of which the rest is as it is known.
   if (pushed != nullptr) {
     options.pushed = pushed;
     choose(followers, resolver_, pull_credentials_, choices_, options, clock_, answers, stop);
     options.pushed = nullptr;
-    options.max_age = options_.git.interval * 2;
+    options.max_age = options_.interval * 2;
   }
   choose(followers, resolver_, pull_credentials_, choices_, options, clock_, answers, stop);
   std::vector<ChosenImage> out;
   for (std::size_t i = 0; i < followers.size(); ++i) {
-    const config::NamedPolicy& policy = options_.policies[i];
-    ChosenImage& chosen = out.emplace_back(ChosenImage{.policy = &policy});
+    const config::NamedPolicy& named = policies[i].named;
+    ChosenImage& chosen = out.emplace_back(ChosenImage{.policy = named});
+    if (const auto& fixed = policies[i].fixed) {
+      chosen.choice = policy::TagChoice{.tag = fixed->tag};
+      chosen.digest = fixed->digest;
+      continue;
+    }
     const PolicyChoice* made =
-        answers.find_choice(policy.reference, followers[i].pull_source(), policy.policy);
+        answers.find_choice(named.reference, followers[i].pull_source(), named.policy);
     if (made == nullptr) continue;
     chosen.choice = made->choice;
-    if (!chosen.choice || !policy.digest) continue;
+    if (!chosen.choice || !named.digest) continue;
+    const auto& known = policies[i].known;
+    if (known && known->tag == chosen.choice->tag && !known->digest.empty()) {
+      chosen.digest = known->digest;
+      continue;
+    }
     const auto resolved = resolver_.resolve(
-        {.reference = policy.reference.with_tag(chosen.choice->tag),
-         .credentials = pull_credentials_.of(followers[i]).keyring.lookup(policy.reference)},
+        {.reference = named.reference.with_tag(chosen.choice->tag),
+         .credentials = pull_credentials_.of(followers[i]).keyring.lookup(named.reference)},
         Deadline::after(options.one), stop);
     if (resolved) {
       chosen.digest = resolved->digest.str();
@@ -162,36 +158,52 @@ std::vector<ChosenImage> GitWriter::choose_all(const std::set<std::string>* push
   return out;
 }
 
-Result<gitops::GitCredentials> GitWriter::credentials_of(const config::GitRepository& repository,
+Result<std::map<std::string, std::string>> GitWriter::read_secret(
+    const std::string& name, const std::stop_token& stop) const {
+  const std::size_t slash = name.find('/');
+  auto secret = kube::get_secret(api_, name.substr(0, slash), name.substr(slash + 1),
+                                 Deadline::after(kReadSecret), stop);
+  if (!secret) return fail(within("secret " + name, secret.error()));
+  return std::move(secret->data);
+}
+
+Result<gitops::GitCredentials> GitWriter::credentials_of(const GitTarget& target,
                                                          const std::stop_token& stop) const {
-  std::map<std::string, std::string> data;
+  const config::GitRepository& repository = target.repository;
+  Result<std::map<std::string, std::string>> data;
   std::string where;
   if (repository.secret_folder) {
     where = repository.secret_folder->string();
-    auto read = read_folder(*repository.secret_folder);
-    if (!read) return fail(read.error());
-    data = std::move(*read);
+    data = read_folder(*repository.secret_folder);
   } else if (!repository.secret.empty()) {
     where = "secret " + repository.secret;
-    const std::size_t slash = repository.secret.find('/');
-    auto secret =
-        kube::get_secret(api_, repository.secret.substr(0, slash),
-                         repository.secret.substr(slash + 1), Deadline::after(kReadSecret), stop);
-    if (!secret) return fail(within(where, secret.error()));
-    data = {secret->data.begin(), secret->data.end()};
+    data = read_secret(repository.secret, stop);
   }
-  auto read = gitops::read_git_secret(data);
+  if (!data) return fail(data.error());
+  auto read = gitops::read_git_secret(*data);
   if (!read) return fail(within(where, read.error()));
+  if (target.signing_secret.empty()) return read;
+  const auto signing = read_secret(target.signing_secret, stop);
+  if (!signing) return fail(signing.error());
+  const auto key = signing->find("identity");
+  if (key == signing->end()) {
+    return fail(ErrorKind::kInvalid, "secret " + target.signing_secret + " has no `identity`");
+  }
+  read->signing_key = key->second;
   return read;
 }
 
-Result<gitops::WriteBack*> GitWriter::clone_of(const config::GitRepository& repository,
+Result<gitops::WriteBack*> GitWriter::clone_of(const GitTarget& target,
                                                const std::stop_token& stop) {
-  auto credentials = credentials_of(repository, stop);
+  const config::GitRepository& repository = target.repository;
+  auto credentials = credentials_of(target, stop);
   if (!credentials) return fail(credentials.error());
   const auto known = clones_.find(repository.name);
   if (known != clones_.end()) {
-    if (known->second.credentials == *credentials) return &known->second.write_back;
+    if (known->second.credentials == *credentials &&
+        same_place(known->second.repository, repository)) {
+      return &known->second.write_back;
+    }
     clones_.erase(known);
   }
   auto client = client_for(repository.remote, *credentials, options_.user_agent);
@@ -206,24 +218,25 @@ Result<gitops::WriteBack*> GitWriter::clone_of(const config::GitRepository& repo
        .author = {.name = repository.author_name, .email = repository.author_email},
        .subject = repository.subject,
        .change = repository.change},
-      options_.git.folder / repository.name, *credentials, std::move(*client), std::move(*sign));
+      options_.folder / repository.name, *credentials, std::move(*client), std::move(*sign));
   if (!opened) return fail(opened.error());
   return &clones_
               .emplace(repository.name, Clone{.credentials = std::move(*credentials),
+                                              .repository = repository,
                                               .write_back = std::move(*opened)})
               .first->second.write_back;
 }
 
-Result<gitops::WriteBackOutcome> GitWriter::write(const config::GitRepository& repository,
+Result<gitops::WriteBackOutcome> GitWriter::write(const GitTarget& target,
                                                   const gitops::PolicyImages& images, bool dry_run,
                                                   const std::stop_token& stop) {
-  auto clone = clone_of(repository, stop);
+  auto clone = clone_of(target, stop);
   if (!clone) return fail(clone.error());
   return (*clone)->round(images, clock_.wall_now(), dry_run, Deadline::after(options_.one), stop);
 }
 
 void GitWriter::record(const GitOutcome& each) const {
-  const std::string& name = each.repository->name;
+  const std::string& name = each.repository.name;
   rounds_.with({{"repository", name}, {"outcome", each.outcome ? "ok" : "failed"}}).add();
   if (!each.outcome) {
     log_.error("git: not written", {{"repository", name}, {"cause", each.outcome.error().message}});
@@ -245,49 +258,31 @@ void GitWriter::record(const GitOutcome& each) const {
                             {"server", each.outcome->said}});
 }
 
-GitReport GitWriter::round(const std::set<std::string>* pushed, bool dry_run,
+GitReport GitWriter::round(const GitPlan& plan, const std::set<std::string>* pushed, bool dry_run,
                            const std::stop_token& stop) {
   GitReport report;
-  report.policies = choose_all(pushed, stop);
+  report.policies = choose_all(plan.policies, pushed, stop);
   std::size_t lines = 0;
   for (const ChosenImage& each : report.policies) {
     if (each.choice || stop.stop_requested() || ++lines > kMaxTroubleLines) continue;
     log_.warn("git: a policy chooses nothing",
-              {{"policy", each.policy->name}, {"cause", each.choice.error().message}});
+              {{"policy", each.policy.name}, {"cause", each.choice.error().message}});
   }
-  const gitops::PolicyImages images = images_of(report.policies);
-  for (const config::GitRepository& repository : options_.git.repositories) {
-    GitOutcome& each = report.repositories.emplace_back(GitOutcome{.repository = &repository});
+  for (const GitTarget& target : plan.targets) {
+    GitOutcome& each =
+        report.repositories.emplace_back(GitOutcome{.repository = target.repository});
     if (stop.stop_requested()) continue;
-    each.outcome = write(repository, images, dry_run, stop);
+    each.outcome = write(target, images_of(report.policies, target), dry_run, stop);
     if (!each.outcome && stop.stop_requested()) continue;
     if (!dry_run) record(each);
   }
   return report;
 }
 
-void write_git_while(GitWriter& writer, std::chrono::milliseconds interval, Due& due,
-                     const Clock& clock, const std::stop_token& stop) {
-  const std::set<std::string> ours = writer.repositories();
-  due.know(ours);
-  std::set<std::string> pushed;
-  SteadyTime next = clock.steady_now();
-  while (!stop.stop_requested()) {
-    const SteadyTime now = clock.steady_now();
-    if (next <= now || !pushed.empty()) {
-      (void)writer.round(next <= now ? nullptr : &pushed, /*dry_run=*/false, stop);
-      if (next <= now) next = clock.steady_now() + interval;
-      pushed.clear();
-    }
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - clock.steady_now());
-    if (!due.wait(std::max(left, std::chrono::milliseconds::zero()), stop)) return;
-    for (const auto& [name, since] : due.take()) {
-      // What no policy looks at was pushed for the sweeper alone.
-      if (std::string repository = repository_part(name); ours.contains(repository)) {
-        pushed.insert(std::move(repository));
-      }
-    }
-  }
+std::set<std::string> image_repositories(const GitPlan& plan) {
+  std::set<std::string> out;
+  for (const GitPolicy& policy : plan.policies) out.insert(repository_of(policy.named.reference));
+  return out;
 }
 
 }  // namespace tidemark::sweeper

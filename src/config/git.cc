@@ -225,6 +225,7 @@ GitConfig read_git(const YamlValue& value, const std::filesystem::path& folder) 
                  if (name.empty()) v.fail("names no folder");
                  out.folder = folder / name;
                }},
+              {"flux", [&](const YamlValue& v) { out.flux = v.flag(); }},
               {"repositories", [&](const YamlValue& v) {
                  for (const YamlValue& element : v.list(kMaxRepositories)) {
                    GitRepository repository = read_repository(element, folder);

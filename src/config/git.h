@@ -53,6 +53,9 @@ struct GitConfig {
   std::chrono::milliseconds interval{300'000};
   std::filesystem::path folder = "/var/cache/tidemark/git";  // of the clones
   std::vector<GitRepository> repositories;
+  bool flux = false;  // Flux's objects of image automation are served, too
+
+  bool writes() const { return flux || !repositories.empty(); }
 };
 
 // For config.cc: relative files begin at `folder`.

@@ -1,7 +1,6 @@
 #include "gitops/http_transport.h"
 
 #include <fcntl.h>
-#include <git2/errors.h>
 #include <git2/transport.h>
 #include <unistd.h>
 
@@ -80,7 +79,6 @@ int guarded(HttpTransport& transport, Call call) noexcept {
   try {
     Status done = call();
     if (done) return 0;
-    (void)git_error_set_str(GIT_ERROR_NET, done.error().message.c_str());
     transport.failed(std::move(done.error()));
   } catch (const std::exception& e) {
     transport.failed({.kind = ErrorKind::kInternal, .message = e.what()});

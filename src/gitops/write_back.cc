@@ -165,11 +165,11 @@ Result<WriteBackOutcome> WriteBack::attempt(const PolicyImages& images, WallTime
   const auto heads = repository_.fetch(branches, /*shallow=*/!proposes, deadline, stop);
   if (!heads) return fail(heads.error());
   if (!dry_run && *heads == seen_heads_ && images == seen_images_) {
-    return WriteBackOutcome{.troubles = seen_troubles_};
+    return WriteBackOutcome{.troubles = seen_troubles_, .head = heads->at(options_.branch)};
   }
   const auto base = base_of(*heads);
   if (!base) return fail(base.error());
-  WriteBackOutcome out;
+  WriteBackOutcome out{.head = heads->at(options_.branch)};
   const auto wanted = rewrite(base->commit, images, now, out);
   if (!wanted) return fail(wanted.error());
   const auto nothing_to_do = [&] {

@@ -68,6 +68,7 @@ struct WriteBackOutcome {
   std::string branch{};                 // where it was pushed
   std::string said{};                   // by the server: where a merge request can be opened
   std::string diff{};                   // of a dry run
+  std::string head{};                   // of the branch, as it was read
 };
 
 class WriteBack {

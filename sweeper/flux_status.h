@@ -1,0 +1,31 @@
+// Flux's status: what a round found, as the merge patches of each object's status.
+//
+// Purpose: the other half of flux_objects.h; the fields and reasons are those that Flux's own
+// controllers write, so that `flux get image ...`, kubectl's columns and alerts go on as they did.
+// Thread-safety: pure functions. Errors: none. Source: image-reflector-controller and
+// image-automation-controller, api/v1.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "sweeper/flux_objects.h"
+#include "sweeper/git_plan.h"
+
+namespace tidemark::sweeper {
+
+struct FluxStatus {
+  std::string plural;  // "imagepolicies"
+  std::string ns;
+  std::string name;
+  std::string patch;  // application/merge-patch+json, of the subresource
+};
+
+// `report`: of the plan, from its place `first_policy` and `first_target` on (what the
+// configuration asks for stands before).
+std::vector<FluxStatus> flux_statuses(const FluxObjects& objects, const FluxPlan& plan,
+                                      const GitReport& report, std::size_t first_policy,
+                                      std::size_t first_target, WallTime now);
+
+}  // namespace tidemark::sweeper
