@@ -36,6 +36,7 @@ RUN apt-get source -q cpp-httplib \
  && cmake -S libssh2-*/ -B libssh2-build -G Ninja -DCMAKE_INSTALL_PREFIX=/usr/local -DCMAKE_INSTALL_LIBDIR=lib \
       -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCRYPTO_BACKEND=OpenSSL -DBUILD_EXAMPLES=OFF -DBUILD_TESTING=OFF \
  && cmake --build libssh2-build && cmake --install libssh2-build \
+ && sed -i 's/ *-lgpg-error//g; s/ *-lgcrypt//g' /usr/local/lib/pkgconfig/libssh2.pc \
  && PKG_CONFIG_PATH=/usr/local/lib/pkgconfig cmake -S libgit2-*/ -B libgit2-build -G Ninja -DCMAKE_INSTALL_PREFIX=/usr/local \
       -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DBUILD_TESTS=OFF -DBUILD_CLI=OFF \
       -DUSE_HTTPS=OFF -DUSE_SSH=libssh2 -DUSE_SHA1=CollisionDetection -DUSE_SHA256=Builtin -DUSE_HTTP_PARSER=http-parser \

@@ -201,7 +201,7 @@ Result<gitops::WriteBack*> GitWriter::clone_of(const GitTarget& target,
   const auto known = clones_.find(repository.name);
   if (known != clones_.end()) {
     if (known->second.credentials == *credentials &&
-        same_place(known->second.repository, repository)) {
+        same_place(known->second.repository, repository) && !known->second.write_back.worn()) {
       return &known->second.write_back;
     }
     clones_.erase(known);

@@ -21,6 +21,7 @@ namespace tidemark::gitops {
 namespace {
 
 constexpr std::size_t kMaxSaid = 2000;
+constexpr ssize_t kObjectCacheBytes = 16 * 1024 * 1024;
 constexpr std::string_view kTracking = "refs/remotes/origin/";
 constexpr std::string_view kHeads = "refs/heads/";
 constexpr const char* kUrlKey = "tidemark.url";  // in the clone's config
@@ -114,6 +115,8 @@ class Library {
                             GIT_CONFIG_LEVEL_PROGRAMDATA}) {
       (void)git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
     }
+    // Of objects in memory, for which the library would take 256 MiB.
+    (void)git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, kObjectCacheBytes);
 #if LIBGIT2_VER_MAJOR > 1 || LIBGIT2_VER_MINOR >= 7
     // Of SSH; HTTP has deadlines of its own.
     (void)git_libgit2_opts(GIT_OPT_SET_SERVER_CONNECT_TIMEOUT, 10'000);
@@ -364,10 +367,20 @@ std::string url_of(git_repository* clone) {
   return url.str();
 }
 
+bool is_worn(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::size_t files = 0;
+  for (auto at = std::filesystem::recursive_directory_iterator(folder, error);
+       !error && at != std::filesystem::recursive_directory_iterator(); at.increment(error)) {
+    if (++files > kMaxCloneFiles) return true;
+  }
+  return false;
+}
+
 Result<RepositoryPtr> open_clone(const std::filesystem::path& folder, const std::string& url) {
   RepositoryPtr out;
   (void)git_repository_open_bare(Out(out), folder.c_str());
-  if (out != nullptr && url_of(out.get()) == url) return out;
+  if (out != nullptr && url_of(out.get()) == url && !is_worn(folder)) return out;
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
   if (auto made = checked(git_repository_init(Out(out), folder.c_str(), /*is_bare=*/1),
@@ -407,6 +420,8 @@ Result<Repository> Repository::open(const std::filesystem::path& folder, Remote 
   state->repository = std::move(*repository);
   return Repository(std::move(state));
 }
+
+bool Repository::worn() const { return is_worn(state_->folder); }
 
 Result<std::map<std::string, std::string>> Repository::fetch(
     const std::vector<std::string>& branches, bool shallow, Deadline deadline,

@@ -5,9 +5,10 @@
 // clone is kept between rounds: a fetch brings what is new. A push is a compare-and-swap: it says
 // what it found the branch at, and fails with kConflict where somebody was faster.
 // Thread-safety: one thread at a time. Ownership: of its folder, which nobody else may use; a
-// folder that is no clone of this remote is replaced. Errors: the network's kinds; kNotFound for a
-// branch that is not there; kConflict; kForbidden where the server refuses a push (a protected
-// branch), with what it said. Source: libgit2; gitprotocol-http(5), gitprotocol-pack(5).
+// folder that is no clone of this remote, or a worn() one, is replaced. Errors: the network's
+// kinds; kNotFound for a branch that is not there; kConflict; kForbidden where the server refuses a
+// push (a protected branch), with what it said. Source: libgit2; gitprotocol-http(5),
+// gitprotocol-pack(5).
 #pragma once
 
 #include <cstddef>
@@ -34,6 +35,8 @@ inline constexpr std::uint64_t kMaxFetchBytes = std::uint64_t{1} << 30;
 // manifest of Kubernetes' is larger than what the API server takes.
 inline constexpr std::size_t kMaxFiles = 100'000;
 inline constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
+// In a clone's folder. Each fetch leaves a pack, and each commit some objects; nothing packs them.
+inline constexpr std::size_t kMaxCloneFiles = 5'000;
 
 struct Person {
   std::string name;
@@ -65,6 +68,9 @@ class Repository {
   Repository(Repository&&) noexcept;
   Repository& operator=(Repository&&) noexcept;
   ~Repository();
+
+  // Has been used so often that it is better made anew.
+  bool worn() const;
 
   // The ids of these branches' last commits; a branch that is not there is left out. `shallow`:
   // without their history, where the library can (libgit2 1.7).

@@ -200,7 +200,6 @@ Result<WriteBackOutcome> WriteBack::attempt(const PolicyImages& images, WallTime
     out.diff = std::move(*diff);
     return out;
   }
-  if (before_push) before_push();
   auto pushed =
       repository_.push(**commit, base->branch, base->expected, base->replace, deadline, stop);
   if (!pushed) return fail(pushed.error());

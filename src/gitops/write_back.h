@@ -13,7 +13,6 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -78,12 +77,12 @@ class WriteBack {
                                 GitCredentials credentials, std::shared_ptr<net::HttpClient> client,
                                 Signer sign = {});
 
+  // Repository's.
+  bool worn() const { return repository_.worn(); }
+
   // `dry_run`: nothing is pushed.
   Result<WriteBackOutcome> round(const PolicyImages& images, WallTime now, bool dry_run,
                                  Deadline deadline, const std::stop_token& stop);
-
-  // For tests: called between a fetch and its push.
-  std::function<void()> before_push{};
 
  private:
   WriteBack(WriteBackOptions options, Repository repository, Signer sign)

@@ -141,17 +141,20 @@ class HttpsServer:
 class SshServer:
     """sshd that lets one key in, and a known_hosts for it."""
 
-    def __init__(self, tmp):
+    # libssh2 of Debian 12 is built with libgcrypt, which reads no other kind.
+    RSA = ("-t", "rsa", "-b", "2048", "-m", "PEM")
+    ED25519 = ("-t", "ed25519")
+
+    def __init__(self, tmp, kind=RSA, address="127.0.0.1", port=None, inside=()):
         self.tmp = pathlib.Path(tmp)
         self.tmp.mkdir()
         for name in ("host", "client", "stranger"):
-            # libssh2 of Debian 12 is built with libgcrypt, which reads no other kind.
-            subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", self.tmp / name], check=True)
+            subprocess.run(["ssh-keygen", "-q", *kind, "-N", "", "-f", self.tmp / name], check=True)
         (self.tmp / "authorized").write_text((self.tmp / "client.pub").read_text())
         pathlib.Path("/run/sshd").mkdir(exist_ok=True)
-        self.port = free_port()
+        self.address, self.port = address, port or free_port()
         (self.tmp / "sshd_config").write_text(textwrap.dedent(f"""
-            ListenAddress 127.0.0.1:{self.port}
+            ListenAddress {self.address}:{self.port}
             HostKey {self.tmp}/host
             AuthorizedKeysFile {self.tmp}/authorized
             PidFile none
@@ -163,16 +166,16 @@ class SshServer:
             PubkeyAcceptedAlgorithms +ssh-rsa
             HostKeyAlgorithms +ssh-rsa
             """))
-        self.process = Process("sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", self.tmp / "sshd_config"], self.tmp)
-        wait_for("sshd listens", lambda: listens("127.0.0.1", self.port))
+        self.process = Process("sshd", [*inside, "/usr/sbin/sshd", "-D", "-e", "-f", self.tmp / "sshd_config"], self.tmp)
+        wait_for("sshd listens", lambda: listens(self.address, self.port))
 
     def url(self, bare):
         user = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
-        return f"ssh://{user}@127.0.0.1:{self.port}{bare.path}"
+        return f"ssh://{user}@{self.address}:{self.port}{bare.path}"
 
     def secret(self, key="client", host="host"):
         return {"identity": (self.tmp / key).read_text(), "identity.pub": (self.tmp / f"{key}.pub").read_text(),
-                "known_hosts": f"[127.0.0.1]:{self.port} {(self.tmp / f'{host}.pub').read_text()}"}
+                "known_hosts": f"[{self.address}]:{self.port} {(self.tmp / f'{host}.pub').read_text()}"}
 
     def stop(self):
         self.process.stop()
