@@ -109,7 +109,7 @@ std::string policy_text(const Json& spec) {
   return out;
 }
 
-std::string with_exclusions(std::string policy, const std::vector<std::string>& exclusions) {
+std::string with_exclusions(const std::string& policy, const std::vector<std::string>& exclusions) {
   std::string joined;
   for (const std::string& each : exclusions) {
     joined += (joined.empty() ? "(?:" : "|(?:") + each + ")";

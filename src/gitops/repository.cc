@@ -21,7 +21,7 @@ namespace tidemark::gitops {
 namespace {
 
 constexpr std::size_t kMaxSaid = 2000;
-constexpr ssize_t kObjectCacheBytes = 16 * 1024 * 1024;
+constexpr ssize_t kObjectCacheBytes = ssize_t{16} * 1024 * 1024;
 constexpr std::string_view kTracking = "refs/remotes/origin/";
 constexpr std::string_view kHeads = "refs/heads/";
 constexpr const char* kUrlKey = "tidemark.url";  // in the clone's config
@@ -249,7 +249,8 @@ int make_http_transport(git_transport** out, git_remote* owner, void* payload) {
 }
 
 git_remote_callbacks callbacks_of(Conversation& self) {
-  git_remote_callbacks callbacks = GIT_REMOTE_CALLBACKS_INIT;
+  git_remote_callbacks callbacks{};
+  (void)git_remote_init_callbacks(&callbacks, GIT_REMOTE_CALLBACKS_VERSION);
   callbacks.payload = &self;
   callbacks.credentials = give_credentials;
   callbacks.certificate_check = check_host_key;
@@ -431,7 +432,8 @@ Result<std::map<std::string, std::string>> Repository::fetch(
   if (!remote) return fail(remote.error());
   Conversation conversation = converse(state_->remote, state_->credentials, state_->client.get(),
                                        state_->folder, deadline, stop);
-  git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
+  git_fetch_options options{};
+  (void)git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);
   options.callbacks = callbacks_of(conversation);
   options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
   options.prune = GIT_FETCH_PRUNE;
@@ -622,7 +624,8 @@ Result<Pushed> Repository::push(const std::string& commit, const std::string& br
     return fail(named.error());
   }
   git_reference_free(made);
-  git_push_options options = GIT_PUSH_OPTIONS_INIT;
+  git_push_options options{};
+  (void)git_push_options_init(&options, GIT_PUSH_OPTIONS_VERSION);
   options.pb_parallelism = 1;
   options.callbacks = callbacks_of(conversation);
   std::string spec = (replace ? "+" : "") + local + ":" + std::string(kHeads) + branch;

@@ -1,5 +1,7 @@
 """Write-back to Git from the sweeper's own pod: the image's libraries, the volume of the manifests."""
 
+import pathlib
+
 import pytest
 import yaml
 from harness.git_server import Bare, SshServer
@@ -14,7 +16,8 @@ FILE = "clusters/web.yaml"
 def sshd(cluster, tmp):
     """In the node's own network, which pods reach; with the kind of key that people have today."""
     host, port = cluster.registry.address.split(":")
-    server = SshServer(tmp / "sshd", SshServer.ED25519, host, int(port) + 2, [HERE / "cluster", "--name", cluster.name, "exec"])
+    inside = [HERE / "cluster", "--name", cluster.name, "exec"]
+    server = SshServer(tmp / "sshd", SshServer.ED25519, host, int(port) + 2, inside)
     yield server
     server.stop()
 
@@ -50,6 +53,7 @@ def test_the_sweepers_pod_writes_a_newer_tag_to_git(node, ns, cluster, sshd, tmp
         node.push(f"{ns}/app:1.11.0", "newest")
         wait_for("so is the next", lambda: bare.show(FILE) == manifest("1.11.0"), PATIENCE, 0.3)
         assert bare.log() == ["Tidemark"] * 2 + ["Somebody"] * 20
-        assert list(cluster.node_folder.rglob("kubernetes.io~empty-dir/cache/git/apps/shallow")), "the clone has no history"
+        [sweeper] = node.processes(b"/tidemark-sweeper\0run")
+        assert pathlib.Path(f"/proc/{sweeper}/root/var/cache/tidemark/git/apps/shallow").read_text(), "the clone has no history"
     finally:
         configure(kept)

@@ -151,13 +151,12 @@ class SshServer:
         for name in ("host", "client", "stranger"):
             subprocess.run(["ssh-keygen", "-q", *kind, "-N", "", "-f", self.tmp / name], check=True)
         (self.tmp / "authorized").write_text((self.tmp / "client.pub").read_text())
-        pathlib.Path("/run/sshd").mkdir(exist_ok=True)
         self.address, self.port = address, port or free_port()
         (self.tmp / "sshd_config").write_text(textwrap.dedent(f"""
             ListenAddress {self.address}:{self.port}
             HostKey {self.tmp}/host
             AuthorizedKeysFile {self.tmp}/authorized
-            PidFile none
+            PidFile {self.tmp}/pid
             UsePAM no
             StrictModes no
             PasswordAuthentication no
@@ -166,7 +165,8 @@ class SshServer:
             PubkeyAcceptedAlgorithms +ssh-rsa
             HostKeyAlgorithms +ssh-rsa
             """))
-        self.process = Process("sshd", [*inside, "/usr/sbin/sshd", "-D", "-e", "-f", self.tmp / "sshd_config"], self.tmp)
+        self.inside = inside
+        self.process = Process("sshd", [*inside, "bash", "-c", 'mkdir -p /run/sshd && exec "$@"', "sshd", "/usr/sbin/sshd", "-D", "-e", "-f", self.tmp / "sshd_config"], self.tmp)
         wait_for("sshd listens", lambda: listens(self.address, self.port))
 
     def url(self, bare):
@@ -178,4 +178,6 @@ class SshServer:
                 "known_hosts": f"[{self.address}]:{self.port} {(self.tmp / f'{host}.pub').read_text()}"}
 
     def stop(self):
-        self.process.stop()
+        # By its own number: what runs it inside of a node is not it.
+        subprocess.run([*self.inside, "kill", (self.tmp / "pid").read_text().strip()], check=True)
+        self.process.popen.wait(10)
