@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/text.h"
+#include "image/reference.h"
+#include "policy/tag_policy.h"
 #include "sweeper/migrate_findings.h"
 
 namespace tidemark::sweeper {
@@ -35,7 +37,7 @@ constexpr std::array kNotes = {
     Note{"keel.sh/releaseNotes", "no counterpart"},
     Note{"keel.sh/imagePullSecret",
          "no counterpart: the pod's own pull secrets are used, or its service account's"},
-    Note{"keel.sh/matchPreRelease", "no counterpart: Tidemark chooses no tags"},
+    Note{"keel.sh/matchPreRelease", "no counterpart: a range names the pre-releases it takes"},
     Note{"keel.sh/digest", ""},
     Note{"keel.sh/update-time", ""},
     Note{"keel.sh/matchTag", ""},
@@ -156,6 +158,64 @@ std::string note_of_force(const workload::Object& object, const StringMap& besid
   return note;
 }
 
+// "1.2.3", "v1.2": the numbers of a tag that Keel takes for a version; empty: it does not, or it is
+// a pre-release, which Keel moves to pre-releases of the same name alone.
+struct Numbers {
+  std::string major;
+  std::string minor;
+};
+std::optional<Numbers> numbers_of(std::string_view tag) {
+  if (tag.starts_with('v')) tag.remove_prefix(1);
+  std::vector<std::string> parts(1);
+  for (const char c : tag.substr(0, tag.find('+'))) {
+    if (c == '.') {
+      parts.emplace_back();
+    } else if (c >= '0' && c <= '9') {
+      parts.back() += c;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (parts.size() > 3 || std::ranges::any_of(parts, [](const auto& part) {
+        return part.empty() || part.size() > 9;
+      })) {
+    return std::nullopt;
+  }
+  parts.resize(2, "0");
+  return Numbers{.major = parts[0], .minor = parts[1]};
+}
+
+// RE2 of a glob, whose only sign is the star.
+std::string expression_of(std::string_view glob) {
+  std::string out = "^";
+  for (const char c : glob) {
+    if (c == '*') {
+      out += ".*";
+    } else {
+      if (std::string_view("\\.+?()|[]{}^$").find(c) != std::string_view::npos) out += '\\';
+      out += c;
+    }
+  }
+  return out + "$";
+}
+
+// Keel's policy, in the words of a TagPolicy, for a container with this tag; nullopt: none.
+std::optional<std::string> tag_policy_of(std::string_view policy, std::string_view tag) {
+  if (policy.starts_with("glob:")) {
+    return "alphabetical: asc\nfilter: " + expression_of(policy.substr(5));
+  }
+  if (policy.starts_with("regexp:")) {
+    const std::string expression(policy.substr(7));
+    const bool compares = expression.find("(?P<compare>") != std::string::npos;
+    return "alphabetical: asc\nfilter: " + expression + (compares ? "\nextract: $compare" : "");
+  }
+  const auto numbers = numbers_of(tag);
+  if (!numbers) return std::nullopt;
+  if (policy == "patch") return "semver: ~" + numbers->major + "." + numbers->minor;
+  if (policy == "minor") return "semver: " + numbers->major + ".x";
+  return "semver: *";
+}
+
 // True where Tidemark does in its place what the policy asks for.
 bool translate_force(Findings& findings, Migration policy) {
   const workload::Object& object = findings.object();
@@ -182,6 +242,55 @@ bool translate_force(Findings& findings, Migration policy) {
   return true;
 }
 
+// The same, for policies that choose among tags.
+bool translate_choice(Findings& findings, Migration policy) {
+  const workload::Object& object = findings.object();
+  if (!is_keels_kind(*object.kind)) {
+    findings.tell(std::move(policy), "Keel does not look at a " + object.kind->kind);
+    return true;
+  }
+  const auto ignored = ignored_containers(object);
+  if (!ignored) {
+    findings.tell(std::move(policy),
+                  "keel.sh/monitorContainers is an expression: set policy.tidemark.dev/CONTAINER "
+                  "and tidemark.dev/sweep yourself");
+    return false;
+  }
+  const bool init_too = value_anywhere(object, "keel.sh/initContainers") == "true";
+  std::string left_out;
+  std::vector<std::pair<std::string, std::string>> chosen;
+  for (const workload::Slot& slot : object.pod_template.slots) {
+    if (slot.type == workload::SlotType::kImageVolume) continue;
+    if (slot.type == workload::SlotType::kInitContainer && !init_too) continue;
+    if (("," + *ignored + ",").find("," + slot.name + ",") != std::string::npos) continue;
+    const auto reference = image::Reference::parse(slot.image);
+    const std::string tag = reference ? reference->tag().value_or("") : "";
+    auto text = tag_policy_of(policy.found, tag);
+    const auto read = text ? policy::TagPolicy::parse(*text)
+                           : Result<policy::TagPolicy>(fail(ErrorKind::kInvalid, ""));
+    if (read) {
+      chosen.emplace_back(std::string(workload::kPolicyPrefix) + slot.name, std::move(*text));
+    } else {
+      append_part(left_out, ", ", slot.name);
+    }
+  }
+  if (chosen.empty()) {
+    findings.tell(std::move(policy),
+                  "not translated: its tags are no versions, or its expression is none of RE2's");
+    return false;
+  }
+  if (!ignored->empty()) findings.write(policy, workload::kIgnoreContainersKey, *ignored);
+  for (const auto& [key, text] : chosen) findings.write(policy, key, text);
+  if (!left_out.empty()) {
+    policy.note = left_out + ": followed under the written tag, which is no version";
+  }
+  const std::string_view approvals = value_anywhere(object, "keel.sh/approvals");
+  const bool asks = !approvals.empty() && approvals != "0";
+  if (asks) append_part(policy.note, "; ", "not \"roll\": Keel asks somebody first");
+  findings.write(std::move(policy), workload::kSweepKey, asks ? "report" : "roll");
+  return left_out.empty();
+}
+
 bool translate_policy(Findings& findings, const Migration& policy) {
   const std::string& value = policy.found;
   if (value == "force") return translate_force(findings, policy);
@@ -189,11 +298,9 @@ bool translate_policy(Findings& findings, const Migration& policy) {
     findings.write(policy, workload::kSweepKey, "off");
     return true;
   }
-  findings.tell(policy, chooses_tags(value)
-                            ? "not translated: it chooses among tags, and Tidemark follows the one "
-                              "that is written"
-                            : "Keel knows no such policy, and does nothing");
-  return !chooses_tags(value);
+  if (chooses_tags(value)) return translate_choice(findings, policy);
+  findings.tell(policy, "Keel knows no such policy, and does nothing");
+  return true;
 }
 
 void tell_other_key(Findings& findings, const Migration& key, const Migration* policy) {

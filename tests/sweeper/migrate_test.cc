@@ -126,19 +126,48 @@ TEST(Migrate, KeelPolicies) {
     return Found{.annotations = {{"keel.sh/policy", value}, {"keel.sh/matchTag", "true"}}};
   };
   const std::string key = "keel annotation keel.sh/policy ";
+  const auto of_tag = [&](const std::string& value, const std::string& tag) {
+    Found found = policy(value);
+    found.image = "registry.test/app" + (tag.empty() ? "" : ":" + tag);
+    return found;
+  };
+  const auto chosen = [&](const std::string& text) {
+    return key + "write policy.tidemark.dev/app=" + text + "\n" + key +
+           "write tidemark.dev/sweep=roll\n";
+  };
   const std::string not_translated =
-      key +
-      "(not translated: it chooses among tags, and Tidemark follows the one that is written)\n";
+      key + "(not translated: its tags are no versions, or its expression is none of RE2's)\n";
   expect_all({
       {"force", policy("force"), key + "write tidemark.dev/sweep=roll\n"},
       {"never", policy("never"), key + "write tidemark.dev/sweep=off\n"},
       {"empty", policy(""), key + "write tidemark.dev/sweep=off\n"},
-      {"all", policy("all"), not_translated},
-      {"major", policy("major"), not_translated},
-      {"minor", policy("minor"), not_translated},
-      {"patch", policy("patch"), not_translated},
-      {"glob", policy("glob:build-*"), not_translated},
-      {"regexp", policy("regexp:^([a-z]+)+$"), not_translated},
+      {"all", of_tag("all", "1.2.3"), chosen("semver: *")},
+      {"major", of_tag("major", "1.2.3"), chosen("semver: *")},
+      {"minor", of_tag("minor", "v1.2.3"), chosen("semver: 1.x")},
+      {"patch", of_tag("patch", "1.2.3"), chosen("semver: ~1.2")},
+      {"patch of two numbers", of_tag("patch", "0.7"), chosen("semver: ~0.7")},
+      {"patch of one number", of_tag("patch", "3"), chosen("semver: ~3.0")},
+      {"no version", of_tag("minor", "main"), not_translated},
+      {"no tag", of_tag("minor", ""), not_translated},
+      {"a pre-release", of_tag("minor", "1.2.3-rc.1"), not_translated},
+      {"glob", policy("glob:build-*.x"), chosen("alphabetical: asc\nfilter: ^build-.*\\.x$")},
+      {"regexp", policy("regexp:^([a-z]+)+$"), chosen("alphabetical: asc\nfilter: ^([a-z]+)+$")},
+      {"regexp with what is compared", policy("regexp:^r(?P<compare>[0-9]+)$"),
+       chosen("alphabetical: asc\nfilter: ^r(?P<compare>[0-9]+)$\nextract: $compare")},
+      {"regexp that is none", policy("regexp:("), not_translated},
+      {"a choice that somebody approves",
+       {.annotations = {{"keel.sh/approvals", "1"}, {"keel.sh/policy", "minor"}},
+        .image = "registry.test/app:1.2.3"},
+       key + "write policy.tidemark.dev/app=semver: 1.x\n" + key +
+           "write tidemark.dev/sweep=report (not \"roll\": Keel asks somebody first)\n"
+           "keel annotation keel.sh/approvals (no counterpart: nobody is asked before a roll)\n"},
+      {"init containers of a choice",
+       {.annotations = {{"keel.sh/initContainers", "true"}, {"keel.sh/policy", "patch"}},
+        .image = "registry.test/app:1.2.3",
+        .init_image = "registry.test/setup:main"},
+       key + "write policy.tidemark.dev/app=semver: ~1.2\n" + key +
+           "write tidemark.dev/sweep=roll (setup: followed under the written tag, which is no "
+           "version)\n"},
       {"unknown", policy("forced"), key + "(Keel knows no such policy, and does nothing)\n"},
       {"any tag",
        {.labels = {{"keel.sh/policy", "force"}}},
@@ -153,7 +182,7 @@ TEST(Migrate, KeelPolicies) {
        "keel label keel.observer/policy write tidemark.dev/sweep=roll\n"},
       {"annotations decide before labels",
        {.labels = {{"keel.sh/policy", "force"}}, .annotations = {{"keel.sh/policy", "minor"}}},
-       not_translated +
+       chosen("semver: 1.x") +
            "keel label keel.sh/policy (Keel reads the annotation keel.sh/policy instead)\n"},
       {"approvals",
        {.annotations = {{"keel.sh/approvals", "1"},
@@ -319,9 +348,9 @@ TEST(Migrate, RemovesWhatNothingIsLostWith) {
             "keel annotation keel.sh/policy remove\n"
             "keel label keel.sh/trigger remove\n"},
        {"not a policy that stays Keel's",
-        {.annotations = {{"keel.sh/policy", "minor"}}},
-        "keel annotation keel.sh/policy (not translated: it chooses among tags, and Tidemark "
-        "follows the one that is written)\n"},
+        {.annotations = {{"keel.sh/policy", "minor"}}, .image = "registry.test/app:main"},
+        "keel annotation keel.sh/policy (not translated: its tags are no versions, or its "
+        "expression is none of RE2's)\n"},
        {"not imago's record while a pin needs it",
         {.annotations = recorded(kImage), .image = kPin},
         "imago image app by-hand=" + std::string(kImage) + kApplyAgain +
