@@ -1,4 +1,4 @@
-"""The directions of the folders, read from the include lines (the table of src/README.md)."""
+"""The directions of the folders, read from the include lines (the table of src/README.md); tests that are built."""
 
 import re
 
@@ -91,4 +91,7 @@ def check(root, files):
         place = root / ("src" if folder in LIBRARY else ".") / folder / "README.md"
         if not place.exists():
             findings.append(f"{place.relative_to(root)}: every folder says what belongs in it")
+    for path in sorted((root / "tests").glob("*/*_test.cc")):
+        if f"'{path.name}'" not in (path.parent / "meson.build").read_text():
+            findings.append(f"{path.relative_to(root)}: no program is built of it")
     return findings
