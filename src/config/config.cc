@@ -19,6 +19,7 @@
 
 #include "base/file.h"
 #include "cloud/hosts.h"
+#include "config/names.h"
 #include "config/yaml_section.h"
 #include "image/reference.h"
 #include "net/cidr.h"
@@ -88,8 +89,7 @@ std::vector<std::string> namespaces(const YamlValue& value) {
     value.fail("names more than " + std::to_string(kMaxNamespaces) + " namespaces");
   }
   for (const YamlValue& element : value.list()) {
-    out.push_back(element.text());
-    if (!workload::is_dns_label(out.back())) element.fail("is not a namespace's name");
+    out.push_back(namespace_name(element));
   }
   return out;
 }
@@ -151,20 +151,6 @@ std::string proxy(const YamlValue& value) {
   if (text == "none") return text;
   if (const auto parsed = net::ProxyOptions::for_all(text); !parsed) {
     value.fail(parsed.error().message);
-  }
-  return text;
-}
-
-// "namespace/name" of a Secret (a DNS label, a DNS subdomain).
-std::string secret_name(const YamlValue& value) {
-  std::string text = value.text();
-  const std::size_t slash = std::min(text.find('/'), text.size());
-  const std::string_view name = std::string_view(text).substr(std::min(slash + 1, text.size()));
-  const bool is_name = !name.empty() && name.size() <= 253 && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-  });
-  if (!is_name || !workload::is_dns_label(std::string_view(text).substr(0, slash))) {
-    value.fail("is no Secret (namespace/name)");
   }
   return text;
 }

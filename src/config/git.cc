@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "config/names.h"
 #include "config/yaml_section.h"
 #include "gitops/write_back.h"
 #include "policy/tag_policy.h"
@@ -22,18 +23,12 @@ constexpr std::size_t kMaxRepositories = 50;
 constexpr std::chrono::milliseconds kMinInterval = 1s;
 constexpr std::chrono::milliseconds kMaxInterval = 24h;
 
-bool is_dns_name(std::string_view text) {
-  return !text.empty() && text.size() <= 253 && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-  });
-}
-
 // "namespace:name", as markers have it.
 std::string policy_name(const YamlValue& value) {
   std::string text = value.text();
   const std::size_t colon = std::min(text.find(':'), text.size());
   if (colon == text.size() || !workload::is_dns_label(std::string_view(text).substr(0, colon)) ||
-      !is_dns_name(std::string_view(text).substr(colon + 1))) {
+      !is_dns_subdomain(std::string_view(text).substr(colon + 1))) {
     value.fail("is no name of a policy (namespace:name)");
   }
   return text;
@@ -75,16 +70,6 @@ std::string folder_path(const YamlValue& value) {
   return text;
 }
 
-std::string secret_name(const YamlValue& value) {
-  std::string text = value.text();
-  const std::size_t slash = std::min(text.find('/'), text.size());
-  if (slash == text.size() || !workload::is_dns_label(std::string_view(text).substr(0, slash)) ||
-      !is_dns_name(std::string_view(text).substr(slash + 1))) {
-    value.fail("is no Secret (namespace/name)");
-  }
-  return text;
-}
-
 // What stands in a commit's head: git drops < and >, and a line ends it.
 std::string author_part(const YamlValue& value) {
   std::string text = value.text();
@@ -102,10 +87,7 @@ workload::PolicyRule read_workloads(const YamlValue& value) {
   read_section(value, {{"namespaces",
                         [&](const YamlValue& v) {
                           for (const YamlValue& element : v.list(kMaxPolicies)) {
-                            const std::string name = element.text();
-                            if (!workload::is_dns_label(name))
-                              element.fail("is not a namespace's name");
-                            out.namespaces.insert(name);
+                            out.namespaces.insert(namespace_name(element));
                           }
                         }},
                        {"labels", [&](const YamlValue& v) {
@@ -146,7 +128,7 @@ NamedPolicy read_policy(const YamlValue& value) {
                         [&](const YamlValue& v) {
                           for (const YamlValue& element : v.list(kMaxPolicies)) {
                             pull_secrets.push_back(element.text());
-                            if (!is_dns_name(pull_secrets.back()))
+                            if (!is_dns_subdomain(pull_secrets.back()))
                               element.fail("is no name of a Secret");
                           }
                         }},

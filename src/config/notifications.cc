@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/names.h"
 #include "config/yaml_section.h"
 #include "net/client.h"
 #include "workload/kind.h"
@@ -73,9 +74,7 @@ class SinkReader {
 
   void read_namespaces(const YamlValue& value) {
     for (const YamlValue& element : value.list()) {
-      const std::string name = element.text();
-      if (!workload::is_dns_label(name)) element.fail("is not a namespace's name");
-      sink_.namespaces.insert(name);
+      sink_.namespaces.insert(namespace_name(element));
     }
   }
 

@@ -1,0 +1,19 @@
+// Names of Kubernetes' objects in the configuration. For this folder's .cc files only.
+//
+// Thread-safety: free functions. Errors: YamlValue::fail().
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "config/yaml_section.h"
+
+namespace tidemark::config {
+
+// RFC 1123 subdomain, as Secrets have it: at most 253 of a-z, 0-9, '-' and '.'.
+bool is_dns_subdomain(std::string_view text);
+// "namespace/name" of a Secret.
+std::string secret_name(const YamlValue& value);
+std::string namespace_name(const YamlValue& value);
+
+}  // namespace tidemark::config
