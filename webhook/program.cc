@@ -246,9 +246,9 @@ int serve(const Options& options) {
             .load = options.reload,
             .apply = apply,
             .live = {"registries", "addresses", "credentials.dockerConfigFile", "logLevel",
-                     "defaults", "webhook.deadline", "webhook.require", "webhook.pinOnRollback",
+                     "defaults", "policies", "webhook.deadline", "webhook.require", "webhook.pinOnRollback",
                      "webhook.warnOnLatest"},
-            .others = {"sweeper", "receivers", "notifications"}},
+            .others = {"sweeper", "receivers", "notifications", "git"}},
         metrics, log);
     watcher->start();
   }
