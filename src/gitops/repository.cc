@@ -290,10 +290,16 @@ Conversation converse(const Remote& remote, const GitCredentials& credentials,
   return out;
 }
 
+// Nothing of a configuration is looked up for it; that lookup, of url.insteadOf, also leaks in
+// libgit2 1.5 as it is built with PCRE2.
 Result<RemotePtr> remote_of(git_repository* repository, const std::string& url) {
+  git_remote_create_options options{};
+  (void)git_remote_create_options_init(&options, GIT_REMOTE_CREATE_OPTIONS_VERSION);
+  options.repository = repository;
+  options.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF;
   RemotePtr out;
   if (auto made =
-          checked(git_remote_create_anonymous(Out(out), repository, url.c_str()), "the remote");
+          checked(git_remote_create_with_opts(Out(out), url.c_str(), &options), "the remote");
       !made) {
     return fail(made.error());
   }
