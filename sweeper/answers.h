@@ -13,6 +13,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "image/digest.h"
 #include "image/reference.h"
@@ -30,9 +31,11 @@ struct PolicyChoice {
 
 class Answers {
  public:
+  // `asked`: when, at the latest; the default for what is never old.
   void put(const image::Reference& reference, const std::string& pull_source,
-           Result<image::Digest> answer) {
-    answers_.insert_or_assign({reference.tagged(), pull_source}, std::move(answer));
+           Result<image::Digest> answer, WallTime asked = WallTime::max()) {
+    answers_.insert_or_assign({reference.tagged(), pull_source},
+                              Answer{.digest = std::move(answer), .asked = asked});
   }
   // What `newer` has takes the place of what is here.
   void update(Answers newer) {
@@ -46,7 +49,12 @@ class Answers {
   const Result<image::Digest>* find(const image::Reference& reference,
                                     const std::string& pull_source) const {
     const auto found = answers_.find({reference.tagged(), pull_source});
-    return found == answers_.end() ? nullptr : &found->second;
+    return found == answers_.end() ? nullptr : &found->second.digest;
+  }
+  // Of what find() finds.
+  WallTime asked(const image::Reference& reference, const std::string& pull_source) const {
+    const auto found = answers_.find({reference.tagged(), pull_source});
+    return found == answers_.end() ? WallTime::max() : found->second.asked;
   }
   // `policy`: its text.
   void put_choice(const image::Reference& of, const std::string& pull_source,
@@ -71,7 +79,11 @@ class Answers {
   }
 
  private:
-  std::map<std::pair<std::string, std::string>, Result<image::Digest>> answers_;
+  struct Answer {
+    Result<image::Digest> digest;
+    WallTime asked;
+  };
+  std::map<std::pair<std::string, std::string>, Answer> answers_;
   std::set<std::tuple<std::string, std::string, std::string>> same_images_;
   // By repository, pull source and policy.
   std::map<std::tuple<std::string, std::string, std::string>, PolicyChoice> choices_;

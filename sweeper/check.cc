@@ -314,7 +314,7 @@ CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& re
   for (const Question& question : questions) {
     if (!question.answer) ++result.failed;
     for (const std::string& source : question.pull_sources) {
-      result.answers.put(question.query.reference, source, question.answer);
+      result.answers.put(question.query.reference, source, question.answer, options.now);
       if (question.answer) {
         result.credentials[{question.query.reference.tagged(), source}] = question.credential;
       }

@@ -36,6 +36,7 @@ struct CheckOptions {
   bool adopt = true;                            // also ask for what may get a baseline (adopt.h)
   const std::set<std::string>* only = nullptr;  // these references; nullptr: all
   std::optional<std::uint64_t> order{};         // the same seed, the same order; else any
+  WallTime now = WallTime::max();               // Answers::asked()
   // Called before the first question and, from many threads, after each: how many were answered or
   // given up.
   std::function<void(std::size_t done, std::size_t total)> progress{};

@@ -82,8 +82,19 @@ std::string image_to_write(const Workload& workload, const TrackedSlot& slot,
   return slot.pinned || towards.chosen ? written : "";
 }
 
+// The slot was stamped after the registry was asked: by admission, which saw what came since. To
+// roll then would go back. (A roll goes on with its sweep's answers, and so do its later waves.)
+// History has seconds. What is later than now comes from a clock that is wrong, and says nothing.
+bool is_newer(const TrackedSlot& slot, WallTime asked, WallTime now) {
+  if (slot.since.empty() || asked == WallTime::max()) return false;
+  const auto since = parse_rfc3339(slot.since);
+  return since && *since > asked && *since <= now;
+}
+
+// `asked`: when the answer was.
 Ruling rule_on(const Workload& workload, const TrackedSlot& slot, const Destination& towards,
-               const Result<image::Digest>* answer, const Answers& answers, WallTime now) {
+               const Result<image::Digest>* answer, WallTime asked, const Answers& answers,
+               WallTime now) {
   if (auto ruling = not_sweepable(slot)) return std::move(*ruling);
   if (workload.settings.sweep == workload::SweepMode::kOff) {
     return {Verdict::kOff, "tidemark.dev/sweep is off"};
@@ -101,6 +112,9 @@ Ruling rule_on(const Workload& workload, const TrackedSlot& slot, const Destinat
   }
   if (answers.same_images(workload.pull_source(), slot.stamp->digest(), target)) {
     return {Verdict::kUpToDate, "its tag names another index of the same images"};
+  }
+  if (is_newer(slot, asked, now)) {
+    return {Verdict::kUnresolved, "its stamp is newer than the registry's answer"};
   }
   if (auto ruling = held(workload, slot, target, now)) return std::move(*ruling);
   if (workload.settings.sweep == workload::SweepMode::kReport) {
@@ -279,7 +293,9 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
     const Result<image::Digest>* answer = slot.reference && towards.known
                                               ? answers.find(towards.reference(slot), pull_source)
                                               : nullptr;
-    Ruling ruling = rule_on(workload, slot, towards, answer, answers, now);
+    const WallTime asked =
+        answer == nullptr ? WallTime::max() : answers.asked(towards.reference(slot), pull_source);
+    Ruling ruling = rule_on(workload, slot, towards, answer, asked, answers, now);
     if (blocked_by.empty() && blocks_rolls(slot, towards, ruling.verdict)) blocked_by = slot.id;
     SlotPlan& planned = out.slots.emplace_back();
     planned.slot = slot.id;

@@ -53,6 +53,12 @@ void tell(const SweepContext& context, const SweepReport& report) {
 }
 
 void log_outcome(const Logger& log, const RollOutcome& outcome) {
+  // A Lease that was lost, or a stop: the roll is the next sweep's, whoever makes it.
+  if (outcome.error && outcome.error->kind == ErrorKind::kCanceled) {
+    log.info("roll not made: stopped",
+             {{"namespace", outcome.plan.ns}, {"workload", outcome.plan.label}});
+    return;
+  }
   if (outcome.kind == RollOutcome::Kind::kFailed) {
     log.error("roll failed", {{"namespace", outcome.plan.ns},
                               {"workload", outcome.plan.label},
@@ -231,6 +237,7 @@ SweepReport ask_and_apply(const SweepContext& context, const SweepOptions& optio
   choose(collected.workloads, context.resolver, credentials, choices, choosing, context.clock,
          report.answers, stop);
   CheckOptions asked = options.check;
+  asked.now = context.clock.wall_now();
   std::set<std::string> asked_for;
   if (pushed != nullptr) {
     asked_for = *pushed;

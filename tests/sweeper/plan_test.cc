@@ -54,6 +54,28 @@ struct Case {
   std::string to_image = "";
 };
 
+// Admission stamped the slot (a restart, an edit) at 00:00:10; the registry was asked at `asked`.
+Verdict planned_with_answer_of(const std::string& asked, WallTime now = kNow) {
+  const std::string at = "2025-12-31T00:00:10Z";
+  const Workload workload =
+      tracked({.annotations = with({{"tidemark.dev/history",
+                                     entry("app", "", stamp_text(kImage, 'a'), "edited", at)}})});
+  Answers answers;
+  answers.put(image::Reference::parse(kImage).value(), workload.pull_source(), fake_digest('b'),
+              parse_rfc3339(asked).value());
+  return plan_workload(workload, answers, now).slots.at(0).verdict;
+}
+
+TEST(Plan, AnAnswerThatIsOlderThanTheStampRollsNothing) {
+  EXPECT_EQ(planned_with_answer_of("2025-12-31T00:00:09Z"), Verdict::kUnresolved);
+  EXPECT_EQ(planned_with_answer_of("2025-12-31T00:00:10Z"), Verdict::kRoll);
+  EXPECT_EQ(planned_with_answer_of("2025-12-31T00:00:11Z"), Verdict::kRoll);
+  EXPECT_EQ(
+      planned_with_answer_of("2025-12-31T00:00:05Z", parse_rfc3339("2025-12-31T00:00:06Z").value()),
+      Verdict::kRoll)
+      << "a history that is ahead of the clock says nothing";
+}
+
 class MovedTag : public ::testing::TestWithParam<Case> {};
 
 TEST_P(MovedTag, GetsItsVerdict) {
