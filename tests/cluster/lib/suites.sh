@@ -221,3 +221,10 @@ run_bench() {
   deps_install build tests cluster
   exec "$bench" "$@"
 }
+
+run_soak() {
+  require_root "the API server's network namespace"
+  deps_install build tests cluster
+  build_programs
+  exec "$kPython" "$top/tests/soak/soak.py" "$@"
+}
