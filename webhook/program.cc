@@ -246,8 +246,8 @@ int serve(const Options& options) {
             .load = options.reload,
             .apply = apply,
             .live = {"registries", "addresses", "credentials.dockerConfigFile", "logLevel",
-                     "defaults", "policies", "webhook.deadline", "webhook.require", "webhook.pinOnRollback",
-                     "webhook.warnOnLatest"},
+                     "defaults", "policies", "webhook.deadline", "webhook.require",
+                     "webhook.pinOnRollback", "webhook.warnOnLatest"},
             .others = {"sweeper", "receivers", "notifications", "git"}},
         metrics, log);
     watcher->start();
