@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "config/yaml_section.h"
 #include "workload/settings.h"
 
 namespace tidemark::config {

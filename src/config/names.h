@@ -1,4 +1,4 @@
-// Names of Kubernetes' objects in the configuration. For this folder's .cc files only.
+// Names of Kubernetes' objects in the configuration.
 //
 // Thread-safety: free functions. Errors: YamlValue::fail().
 #pragma once
@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "config/yaml_section.h"
-
 namespace tidemark::config {
+
+class YamlValue;
 
 // RFC 1123 subdomain, as Secrets have it: at most 253 of a-z, 0-9, '-' and '.'.
 bool is_dns_subdomain(std::string_view text);

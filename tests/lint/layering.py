@@ -45,7 +45,6 @@ THIRD_PARTY = {
 # Headers that share a library's type -> the folders whose .cc files (and no headers) may include them.
 SHARING = {
     "config/yaml_section.h": {"config"},
-    "config/names.h": {"config"},
     "workload/object_reader.h": {"workload", "webhook"},
     "sweeper/status_json.h": {"sweeper"},
     "gitops/http_transport.h": {"gitops"},
