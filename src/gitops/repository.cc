@@ -60,6 +60,14 @@ class Out {
   typename Owner::pointer raw_ = nullptr;
 };
 
+// libgit2's own defaults, which its macros give to C.
+template <typename Options>
+Options defaults_of(int (*fill)(Options*, unsigned int), unsigned int version) {
+  Options out;
+  (void)fill(&out, version);
+  return out;
+}
+
 class Buffer {
  public:
   Buffer() = default;
@@ -249,8 +257,7 @@ int make_http_transport(git_transport** out, git_remote* owner, void* payload) {
 }
 
 git_remote_callbacks callbacks_of(Conversation& self) {
-  git_remote_callbacks callbacks{};
-  (void)git_remote_init_callbacks(&callbacks, GIT_REMOTE_CALLBACKS_VERSION);
+  auto callbacks = defaults_of(git_remote_init_callbacks, GIT_REMOTE_CALLBACKS_VERSION);
   callbacks.payload = &self;
   callbacks.credentials = give_credentials;
   callbacks.certificate_check = check_host_key;
@@ -293,8 +300,7 @@ Conversation converse(const Remote& remote, const GitCredentials& credentials,
 // Nothing of a configuration is looked up for it; that lookup, of url.insteadOf, also leaks in
 // libgit2 1.5 as it is built with PCRE2.
 Result<RemotePtr> remote_of(git_repository* repository, const std::string& url) {
-  git_remote_create_options options{};
-  (void)git_remote_create_options_init(&options, GIT_REMOTE_CREATE_OPTIONS_VERSION);
+  auto options = defaults_of(git_remote_create_options_init, GIT_REMOTE_CREATE_OPTIONS_VERSION);
   options.repository = repository;
   options.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF;
   RemotePtr out;
@@ -438,8 +444,7 @@ Result<std::map<std::string, std::string>> Repository::fetch(
   if (!remote) return fail(remote.error());
   Conversation conversation = converse(state_->remote, state_->credentials, state_->client.get(),
                                        state_->folder, deadline, stop);
-  git_fetch_options options{};
-  (void)git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);
+  auto options = defaults_of(git_fetch_options_init, GIT_FETCH_OPTIONS_VERSION);
   options.callbacks = callbacks_of(conversation);
   options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
   options.prune = GIT_FETCH_PRUNE;
@@ -630,8 +635,7 @@ Result<Pushed> Repository::push(const std::string& commit, const std::string& br
     return fail(named.error());
   }
   git_reference_free(made);
-  git_push_options options{};
-  (void)git_push_options_init(&options, GIT_PUSH_OPTIONS_VERSION);
+  auto options = defaults_of(git_push_options_init, GIT_PUSH_OPTIONS_VERSION);
   options.pb_parallelism = 1;
   options.callbacks = callbacks_of(conversation);
   std::string spec = (replace ? "+" : "") + local + ":" + std::string(kHeads) + branch;
