@@ -86,7 +86,7 @@ class HttpsServer:
         # What runs in front of the backend, for tests that need something to happen just then; by default nothing.
         self.wrapper = self.tmp / "backend"
         self.interpose("")
-        self.cgi = Process("fcgiwrap", ["/usr/sbin/fcgiwrap", "-c", "4", "-s", f"unix:{self.socket}"], self.tmp)
+        self.cgi = Process("fcgiwrap", ["/usr/sbin/fcgiwrap", "-s", f"unix:{self.socket}"], self.tmp)
         wait_for("fcgiwrap listens", self.socket.exists)
         (self.tmp / "nginx.conf").write_text(textwrap.dedent(f"""
             daemon off; pid {self.tmp}/nginx.pid; error_log stderr; {"user root;" if os.getuid() == 0 else ""}
