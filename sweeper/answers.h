@@ -59,13 +59,12 @@ class Answers {
   // `policy`: its text.
   void put_choice(const image::Reference& of, const std::string& pull_source,
                   const std::string& policy, PolicyChoice choice) {
-    choices_.insert_or_assign({of.registry() + "/" + of.repository(), pull_source, policy},
-                              std::move(choice));
+    choices_.insert_or_assign({of.name(), pull_source, policy}, std::move(choice));
   }
   // nullptr: not asked in this sweep.
   const PolicyChoice* find_choice(const image::Reference& of, const std::string& pull_source,
                                   const std::string& policy) const {
-    const auto found = choices_.find({of.registry() + "/" + of.repository(), pull_source, policy});
+    const auto found = choices_.find({of.name(), pull_source, policy});
     return found == choices_.end() ? nullptr : &found->second;
   }
   // The index `to` holds every image of the index `from`, as who has that place's credentials sees.

@@ -257,8 +257,7 @@ std::vector<image::Digest> platforms_of(const image::Reference& tag, const image
                                         registry::Resolver& resolver, Deadline deadline,
                                         const std::stop_token& stop) {
   constexpr std::chrono::hours kMaxAge{24};
-  const auto reference =
-      image::Reference::parse(tag.registry() + "/" + tag.repository() + "@" + digest.str());
+  const auto reference = image::Reference::parse(tag.name() + "@" + digest.str());
   if (!reference) return {};
   auto resolution = resolver.resolve({.reference = *reference,
                                       .credentials = keyring.lookup(*reference),

@@ -174,7 +174,7 @@ class Chooser {
   void add(const Workload& workload, const TrackedSlot& slot) {
     const std::string& text = policy_of(workload, slot);
     const std::string source = workload.pull_source();
-    const std::string repository = repository_of(*slot.reference);
+    const std::string repository = slot.reference->name();
     if (!seen_.emplace(repository, source, text).second) return;
     const bool pushed = options_.pushed != nullptr && options_.pushed->contains(repository);
     if (options_.pushed != nullptr && !pushed) return;  // stands as it is known
@@ -235,10 +235,6 @@ std::vector<const Workload*> sources_to_read(const std::vector<Workload>& worklo
 }
 
 }  // namespace
-
-std::string repository_of(const image::Reference& reference) {
-  return reference.registry() + "/" + reference.repository();
-}
 
 std::string repository_part(const std::string& tagged) {
   return tagged.substr(0, tagged.rfind(':'));  // no tag has a colon

@@ -62,8 +62,6 @@ class TagChoices {
   Dated dated_;
 };
 
-// "docker.io/library/nginx"
-std::string repository_of(const image::Reference& reference);
 std::string repository_part(const std::string& tagged);  // of Reference::tagged()
 
 void choose(const std::vector<Workload>& workloads, registry::Resolver& resolver,

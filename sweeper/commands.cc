@@ -47,7 +47,7 @@ bool may_share_move(const Workload& workload, const Workload& other) {
     if (!one.reference || !two.reference) return false;
     if (one.reference->tagged() == two.reference->tagged()) return true;
     const bool policy = !policy_of(workload, one).empty() || !policy_of(other, two).empty();
-    return policy && repository_of(*one.reference) == repository_of(*two.reference);
+    return policy && one.reference->name() == two.reference->name();
   };
   return std::ranges::any_of(workload.slots, [&](const TrackedSlot& one) {
     return std::ranges::any_of(other.slots,

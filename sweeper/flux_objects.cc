@@ -177,8 +177,8 @@ class Planner {
  private:
   FluxPlan::Place add(const FluxImageRepository& repository, const FluxMeta& whose,
                       const std::string& policy, bool digest) {
-    const auto reference = image::Reference::parse(repository.image);
-    if (!reference || reference->digest() || !image::Reference::parse(repository.image + ":x")) {
+    const auto reference = image::Reference::parse_name(repository.image);
+    if (!reference) {
       return {.at = std::nullopt, .problem = repository.image + " is no image without a tag"};
     }
     GitPolicy made{.named = {.name = whose.ns + ":" + whose.name,

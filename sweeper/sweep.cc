@@ -213,7 +213,7 @@ std::set<std::string> targets_in(const std::vector<Workload>& workloads,
   for (const Workload& workload : workloads) {
     for (const TrackedSlot& slot : workload.slots) {
       if (!slot.reference || policy_of(workload, slot).empty()) continue;
-      if (!repositories.contains(repository_of(*slot.reference))) continue;
+      if (!repositories.contains(slot.reference->name())) continue;
       out.insert(destination_of(workload, slot, answers).reference(slot).tagged());
     }
   }
@@ -301,7 +301,7 @@ std::set<std::string> references_of(const std::vector<Workload>& workloads) {
     for (const TrackedSlot& slot : workload.slots) {
       if (!slot.reference || !slot.reference->tag()) continue;
       out.insert(slot.reference->tagged());
-      if (!policy_of(workload, slot).empty()) out.insert(repository_of(*slot.reference));
+      if (!policy_of(workload, slot).empty()) out.insert(slot.reference->name());
     }
   }
   return out;

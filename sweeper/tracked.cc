@@ -82,10 +82,6 @@ std::optional<Stamp> last_roll_from(const std::vector<workload::HistoryEntry>& h
   return std::nullopt;
 }
 
-std::string repository_of(const TrackedSlot& slot) {
-  return slot.reference->registry() + "/" + slot.reference->repository();
-}
-
 std::string lower(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(),
@@ -118,7 +114,7 @@ void settle(Workload& workload, const workload::Metadata& ns, const workload::Se
   workload::Subject subject{.ns = workload.ns};
   for (const TrackedSlot& slot : workload.slots) {
     const bool by_rule = defaults.policy_rules != nullptr && slot.reference;
-    subject.slots.push_back({.id = slot.id, .repository = by_rule ? repository_of(slot) : ""});
+    subject.slots.push_back({.id = slot.id, .repository = by_rule ? slot.reference->name() : ""});
   }
   auto effective = workload::effective_settings(workload.user_keys, subject, ns, defaults);
   workload.settings = std::move(effective.settings);

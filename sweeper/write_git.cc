@@ -281,7 +281,7 @@ GitReport GitWriter::round(const GitPlan& plan, const std::set<std::string>* pus
 
 std::set<std::string> image_repositories(const GitPlan& plan) {
   std::set<std::string> out;
-  for (const GitPolicy& policy : plan.policies) out.insert(repository_of(policy.named.reference));
+  for (const GitPolicy& policy : plan.policies) out.insert(policy.named.reference.name());
   return out;
 }
 

@@ -114,13 +114,7 @@ NamedPolicy read_policy(const YamlValue& value) {
                        {"image",
                         [&](const YamlValue& v) {
                           image = v.text();
-                          auto read = image::Reference::parse(image);
-                          if (!read) v.fail(read.error().message);
-                          if (image::Reference::parse(image + ":x") && !read->digest()) {
-                            reference = std::move(*read);
-                          } else {
-                            v.fail("is an image without a tag and a digest (ghcr.io/example/app)");
-                          }
+                          reference = v.parsed(image::Reference::parse_name);
                         },
                         true},
                        {"policy", [&](const YamlValue& v) { text = policy_text(v); }, true},
@@ -136,7 +130,7 @@ NamedPolicy read_policy(const YamlValue& value) {
                        {"workloads", [&](const YamlValue& v) { workloads = read_workloads(v); }}});
   if (!reference) value.fail("needs an image");  // only where nothing is read (schema.cc)
   if (workloads) {
-    workloads->repository = reference->registry() + "/" + reference->repository();
+    workloads->repository = reference->name();
     workloads->policy = text;
   }
   return {.name = std::move(name),

@@ -194,8 +194,18 @@ Result<Reference> Reference::parse(std::string_view text) {
   return reference;
 }
 
+Result<Reference> Reference::parse_name(std::string_view text) {
+  auto out = parse(text);
+  // A second tag would be none, and a tag behind a digest is none.
+  if (out && (out->digest() || !parse(std::string(text) + ":x"))) {
+    return fail(ErrorKind::kInvalid,
+                "must be an image without a tag and a digest (ghcr.io/example/app)");
+  }
+  return out;
+}
+
 std::string Reference::str() const {
-  std::string text = registry_ + "/" + repository_;
+  std::string text = name();
   if (tag_) text.append(":").append(*tag_);
   if (digest_) text.append("@").append(digest_->str());
   return text;
@@ -210,7 +220,7 @@ Reference Reference::with_tag(std::string tag) const {
 
 std::string Reference::tagged() const {
   if (!tag_) return {};
-  return registry_ + "/" + repository_ + ":" + *tag_;
+  return name() + ":" + *tag_;
 }
 
 std::string Reference::manifest_name() const {

@@ -30,11 +30,16 @@ class Reference {
   // tag and a digest the tag is "latest". index.docker.io is docker.io.
   static Result<Reference> parse(std::string_view text);
 
+  // The same of a repository's name alone: kInvalid where it has a tag or a digest.
+  static Result<Reference> parse_name(std::string_view text);
+
   const std::string& registry() const { return registry_; }      // "docker.io", "host:5000"
   const std::string& repository() const { return repository_; }  // "library/nginx"
   const std::optional<std::string>& tag() const { return tag_; }
   const std::optional<Digest>& digest() const { return digest_; }
 
+  // "docker.io/library/nginx".
+  std::string name() const { return registry_ + "/" + repository_; }
   // "docker.io/library/nginx:1.27" (with "@sha256:..." where there is a digest).
   std::string str() const;
   // The same without the digest: what a stamp is made of. Empty where there is no tag.

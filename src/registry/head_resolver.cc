@@ -219,7 +219,7 @@ Result<TagList> HeadResolver::tags(const Query& query, Deadline deadline, std::s
   auto result = guarded(query, deadline, stop,
                         [this](const Question& question) { return ask_tags(question); });
   if (!result) {
-    const std::string name = query.reference.registry() + "/" + query.reference.repository();
+    const std::string name = query.reference.name();
     log_.debug("tags not listed", {{"repository", name}, {"cause", result.error().message}});
     return fail(within("tags of " + name, std::move(result.error())));
   }

@@ -211,7 +211,7 @@ void apply_rules(const Metadata& own, const Subject& subject, const PolicyRules&
 // A pin of ours has the same.
 std::string repository_of(const Slot& slot) {
   const auto reference = image::Reference::parse(slot.image);
-  return reference ? reference->registry() + "/" + reference->repository() : "";
+  return reference ? reference->name() : "";
 }
 
 // Those of the programs that look at this kind.

@@ -42,8 +42,7 @@ bool Stamp::is_for(const image::Reference& reference) const {
 }
 
 bool Stamp::is_of_repository(const image::Reference& reference) const {
-  const std::string repository = reference.registry() + "/" + reference.repository() + ":";
-  return reference_.starts_with(repository);  // no tag has a colon
+  return reference_.starts_with(reference.name() + ":");  // no tag has a colon
 }
 
 std::map<std::string, Stamp> read_stamps(const StringMap& template_annotations) {

@@ -169,8 +169,7 @@ class FakeResolver final : public registry::Resolver {
   }
 
   static std::string repository_of(std::string_view name) {
-    const auto reference = image::Reference::parse(name).value();
-    return reference.registry() + "/" + reference.repository();
+    return image::Reference::parse(name).value().name();
   }
 
   mutable std::mutex mutex_;

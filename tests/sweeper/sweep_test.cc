@@ -93,14 +93,13 @@ struct TwoIndexes {
   void serve(char index, std::vector<image::Digest> images) {
     const image::Reference tag = image::Reference::parse(kImage).value();
     const image::Digest digest = fake_digest(index);
-    cluster.resolver.answer(tag.registry() + "/" + tag.repository() + "@" + digest.str(),
-                            [digest, images = std::move(images)](const registry::Query& query,
+    cluster.resolver.answer(tag.name() + "@" + digest.str(), [digest, images = std::move(images)](
+                                                                 const registry::Query& query,
                                                                  Deadline, const std::stop_token&) {
-                              EXPECT_TRUE(query.with_platforms);
-                              EXPECT_GT(query.max_age, std::chrono::hours{1})
-                                  << "what a digest names never changes";
-                              return registry::Resolution{.digest = digest, .platforms = images};
-                            });
+      EXPECT_TRUE(query.with_platforms);
+      EXPECT_GT(query.max_age, std::chrono::hours{1}) << "what a digest names never changes";
+      return registry::Resolution{.digest = digest, .platforms = images};
+    });
   }
   bool rolls() { return !cluster.sweep()->rolls.empty(); }
 
@@ -132,9 +131,8 @@ TEST(ComparePlatforms, WhatDiffersOrCannotBeSeenHasMoved) {
   EXPECT_TRUE(TwoIndexes({}, {}).rolls()) << "images are no indexes";
   TwoIndexes gone({fake_digest('1')}, {fake_digest('1')});
   const image::Reference tag = image::Reference::parse(kImage).value();
-  gone.cluster.resolver.refuse(
-      tag.registry() + "/" + tag.repository() + "@" + fake_digest('a').str(), ErrorKind::kNotFound,
-      "not found (404)");
+  gone.cluster.resolver.refuse(tag.name() + "@" + fake_digest('a').str(), ErrorKind::kNotFound,
+                               "not found (404)");
   EXPECT_TRUE(gone.rolls());
 }
 
