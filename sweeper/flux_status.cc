@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/text.h"
-#include "sweeper/choose.h"
 
 namespace tidemark::sweeper {
 namespace {
@@ -47,53 +46,38 @@ Json image_json(const gitops::PolicyImage& image) {
 
 class Teller {
  public:
-  Teller(const FluxObjects& objects, const GitReport& report, WallTime now)
-      : objects_(objects), report_(report), now_(now) {}
+  Teller(const FluxObjects& objects, const FluxPlan& plan, std::span<const ChosenImage> chosen,
+         std::span<const GitOutcome> written, WallTime now)
+      : objects_(objects), plan_(plan), chosen_(chosen), written_(written), now_(now) {}
 
-  void tell(const FluxImageRepository& object, const FluxPlan::Place& place,
-            std::size_t first_policy) {
-    if (!place.at) {
-      if (!place.problem.empty())
-        refuse("imagerepositories", object.meta, "ImageURLInvalid", place);
-      return;
-    }
-    const ChosenImage& scanned = report_.policies[first_policy + *place.at];
+  void tell(const FluxImageRepository& object, const FluxPlan::Place& place) {
+    if (!place.at)
+      return refuse("imagerepositories", object.meta, "ImageURLInvalid", place.problem);
+    const ChosenImage& scanned = chosen_[*place.at];
     // Tags, all of which are excluded, are an answer as well.
     const bool answered = scanned.choice || (scanned.choice.error().kind == ErrorKind::kNotFound &&
                                              scanned.choice.error().http_status == 0);
     if (!answered) {
-      add("imagerepositories", object.meta,
-          status_of(object.meta,
-                    {.yes = false,
-                     .reason = "ReadOperationFailed",
-                     .message = scanned.choice.error().message},
-                    now_));
-      return;
+      return refuse("imagerepositories", object.meta, "ReadOperationFailed",
+                    scanned.choice.error().message);
     }
     const std::size_t tags = scanned.choice ? scanned.choice->fitting : 0;
     Json status = status_of(object.meta,
                             {.reason = "Succeeded",
                              .message = "successful scan: found " + std::to_string(tags) + " tags"},
                             now_);
-    status["canonicalImageName"] = repository_of(scanned.policy.reference);
+    status["canonicalImageName"] = scanned.policy.reference.name();
     status["observedExclusionList"] = object.exclusions;
     status["lastScanResult"] = {{"tagCount", tags}, {"scanTime", to_rfc3339(now_)}};
     add("imagerepositories", object.meta, std::move(status));
   }
 
-  void tell(const FluxImagePolicy& object, const FluxPlan::Place& place, std::size_t first_policy) {
+  void tell(const FluxImagePolicy& object, const FluxPlan::Place& place) {
     if (object.suspended) return;
-    if (!place.at) {
-      if (!place.problem.empty()) refuse("imagepolicies", object.meta, "DependencyNotReady", place);
-      return;
-    }
-    const ChosenImage& chosen = report_.policies[first_policy + *place.at];
+    if (!place.at) return refuse("imagepolicies", object.meta, "DependencyNotReady", place.problem);
+    const ChosenImage& chosen = chosen_[*place.at];
     if (!chosen.choice) {
-      add("imagepolicies", object.meta,
-          status_of(object.meta,
-                    {.yes = false, .reason = "Failed", .message = chosen.choice.error().message},
-                    now_));
-      return;
+      return refuse("imagepolicies", object.meta, "Failed", chosen.choice.error().message);
     }
     const gitops::PolicyImage image{
         .name = chosen.policy.image, .tag = chosen.choice->tag, .digest = chosen.digest};
@@ -114,23 +98,16 @@ class Teller {
     add("imagepolicies", object.meta, std::move(status));
   }
 
-  void tell(const FluxAutomation& object, const FluxPlan::Place& place, const FluxPlan& plan,
-            std::size_t first_policy, std::size_t first_target) {
+  void tell(const FluxAutomation& object, const FluxPlan::Place& place) {
     if (!place.at) {
-      if (!place.problem.empty())
-        refuse("imageupdateautomations", object.meta, "InvalidSourceConfiguration", place);
-      return;
+      return refuse("imageupdateautomations", object.meta, "InvalidSourceConfiguration",
+                    place.problem);
     }
-    const GitOutcome& written = report_.repositories[first_target + *place.at];
+    const GitOutcome& written = written_[*place.at];
     if (!written.outcome) {
       if (written.outcome.error().kind == ErrorKind::kCanceled) return;
-      add("imageupdateautomations", object.meta,
-          status_of(object.meta,
-                    {.yes = false,
-                     .reason = "GitOperationFailed",
-                     .message = written.outcome.error().message},
-                    now_));
-      return;
+      return refuse("imageupdateautomations", object.meta, "GitOperationFailed",
+                    written.outcome.error().message);
     }
     const gitops::WriteBackOutcome& outcome = *written.outcome;
     Ready ready{.reason = "Succeeded", .message = "repository up-to-date"};
@@ -143,8 +120,8 @@ class Teller {
     Json status = status_of(object.meta, ready, now_);
     status["lastAutomationRunTime"] = to_rfc3339(now_);
     Json observed = Json::object();
-    for (const std::size_t at : plan.plan.targets[*place.at].policies) {
-      const ChosenImage& chosen = report_.policies[first_policy + at];
+    for (const std::size_t at : plan_.plan.targets[*place.at].policies) {
+      const ChosenImage& chosen = chosen_[at];
       if (!chosen.choice) continue;
       observed[chosen.policy.name.substr(chosen.policy.name.find(':') + 1)] = image_json(
           {.name = chosen.policy.image, .tag = chosen.choice->tag, .digest = chosen.digest});
@@ -163,10 +140,11 @@ class Teller {
   std::vector<FluxStatus> take() { return std::move(out_); }
 
  private:
+  // "" as a message: there is nothing to say, for what is suspended.
   void refuse(const char* plural, const FluxMeta& meta, const char* reason,
-              const FluxPlan::Place& place) {
-    add(plural, meta,
-        status_of(meta, {.yes = false, .reason = reason, .message = place.problem}, now_));
+              const std::string& message) {
+    if (message.empty()) return;
+    add(plural, meta, status_of(meta, {.yes = false, .reason = reason, .message = message}, now_));
   }
 
   void add(const char* plural, const FluxMeta& meta, Json status) {
@@ -179,7 +157,9 @@ class Teller {
   }
 
   const FluxObjects& objects_;
-  const GitReport& report_;
+  const FluxPlan& plan_;
+  const std::span<const ChosenImage> chosen_;
+  const std::span<const GitOutcome> written_;
   const WallTime now_;
   std::vector<FluxStatus> out_;
 };
@@ -187,17 +167,17 @@ class Teller {
 }  // namespace
 
 std::vector<FluxStatus> flux_statuses(const FluxObjects& objects, const FluxPlan& plan,
-                                      const GitReport& report, std::size_t first_policy,
-                                      std::size_t first_target, WallTime now) {
-  Teller teller(objects, report, now);
+                                      std::span<const ChosenImage> chosen,
+                                      std::span<const GitOutcome> written, WallTime now) {
+  Teller teller(objects, plan, chosen, written, now);
   for (std::size_t i = 0; i < objects.repositories.size(); ++i) {
-    teller.tell(objects.repositories[i], plan.repositories[i], first_policy);
+    teller.tell(objects.repositories[i], plan.repositories[i]);
   }
   for (std::size_t i = 0; i < objects.policies.size(); ++i) {
-    teller.tell(objects.policies[i], plan.policies[i], first_policy);
+    teller.tell(objects.policies[i], plan.policies[i]);
   }
   for (std::size_t i = 0; i < objects.automations.size(); ++i) {
-    teller.tell(objects.automations[i], plan.automations[i], plan, first_policy, first_target);
+    teller.tell(objects.automations[i], plan.automations[i]);
   }
   return teller.take();
 }

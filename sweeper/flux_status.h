@@ -6,6 +6,7 @@
 // image-automation-controller, api/v1.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,9 @@ struct FluxStatus {
   std::string patch;  // application/merge-patch+json, of the subresource
 };
 
-// `report`: of the plan, from its place `first_policy` and `first_target` on (what the
-// configuration asks for stands before).
+// `chosen`, `written`: what a round of the plan found, in the plan's order.
 std::vector<FluxStatus> flux_statuses(const FluxObjects& objects, const FluxPlan& plan,
-                                      const GitReport& report, std::size_t first_policy,
-                                      std::size_t first_target, WallTime now);
+                                      std::span<const ChosenImage> chosen,
+                                      std::span<const GitOutcome> written, WallTime now);
 
 }  // namespace tidemark::sweeper

@@ -1,6 +1,7 @@
 #include "sweeper/git_loop.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "sweeper/choose.h"
@@ -41,7 +42,7 @@ Status read_all(kube::Api& api, const std::string& version, const char* plural,
   return {};
 }
 
-Status read_sources(kube::Api& api, FluxObjects& out, const std::stop_token& stop) {
+void read_sources(kube::Api& api, FluxObjects& out, const std::stop_token& stop) {
   for (const FluxAutomation& each : out.automations) {
     if (out.sources.contains(each.source) || each.source.ends_with('/')) continue;
     const std::size_t slash = each.source.find('/');
@@ -53,7 +54,6 @@ Status read_sources(kube::Api& api, FluxObjects& out, const std::stop_token& sto
                                           : Result<FluxGitRepository>(fail(within(
                                                 "GitRepository " + each.source, json.error()))));
   }
-  return {};
 }
 
 // Only where one namespace names another's ImageRepository.
@@ -78,16 +78,18 @@ Result<std::optional<FluxObjects>> read_flux(kube::Api& api, const std::stop_tok
   if (!version) return fail(version.error());
   if (version->empty()) return std::nullopt;
   FluxObjects out{.version = *version};
-  for (auto&& read :
-       {read_all(api, *version, "imagerepositories", read_flux_image_repository, out.repositories,
-                 stop),
-        read_all(api, *version, "imagepolicies", read_flux_image_policy, out.policies, stop),
-        read_all(api, *version, "imageupdateautomations", read_flux_automation, out.automations,
-                 stop)}) {
-    if (!read) return fail(read.error());
+  auto read = read_all(api, *version, "imagerepositories", read_flux_image_repository,
+                       out.repositories, stop);
+  if (read) {
+    read = read_all(api, *version, "imagepolicies", read_flux_image_policy, out.policies, stop);
   }
-  if (auto read = read_sources(api, out, stop); !read) return fail(read.error());
-  if (auto read = read_namespace_labels(api, out, stop); !read) return fail(read.error());
+  if (read) {
+    read = read_all(api, *version, "imageupdateautomations", read_flux_automation, out.automations,
+                    stop);
+  }
+  if (read) read = read_namespace_labels(api, out, stop);
+  if (!read) return fail(read.error());
+  read_sources(api, out, stop);
   return out;
 }
 
@@ -127,8 +129,9 @@ GitReport GitLoop::round(const std::set<std::string>* pushed, bool dry_run,
   GitReport report = writer_.round(plan, pushed, dry_run, stop);
   if (!objects || dry_run || stop.stop_requested()) return report;
   std::size_t lines = 0;
-  for (const FluxStatus& each : flux_statuses(*objects, asked, report, configured_.policies.size(),
-                                              configured_.targets.size(), clock_.wall_now())) {
+  for (const FluxStatus& each : flux_statuses(
+           *objects, asked, std::span(report.policies).subspan(configured_.policies.size()),
+           std::span(report.repositories).subspan(configured_.targets.size()), clock_.wall_now())) {
     const auto patched =
         api_.patch(kube::resource_path(std::string(kGroup) + "/" + objects->version, each.plural,
                                        each.ns, each.name) +

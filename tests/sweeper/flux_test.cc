@@ -159,7 +159,7 @@ TEST(Flux, StatusSaysWhatFluxWouldSay) {
   report.repositories[0].outcome->commit = std::string(40, 'c');
   report.repositories[0].outcome->branch = "x";
   report.repositories[0].outcome->head = std::string(40, 'a');
-  const auto statuses = flux_statuses(flux, plan, report, 0, 0, kNow);
+  const auto statuses = flux_statuses(flux, plan, report.policies, report.repositories, kNow);
   ASSERT_EQ(statuses.size(), 3U);
   const Json repository = status_in(statuses, "imagerepositories");
   EXPECT_EQ(repository["lastScanResult"],
@@ -179,7 +179,8 @@ TEST(Flux, StatusSaysWhatFluxWouldSay) {
 
   FluxObjects older = flux;
   older.version = "v1beta2";
-  const Json former = status_in(flux_statuses(older, plan, report, 0, 0, kNow), "imagepolicies");
+  const Json former = status_in(
+      flux_statuses(older, plan, report.policies, report.repositories, kNow), "imagepolicies");
   EXPECT_EQ(former["latestImage"], "ghcr.io/stefanprodan/podinfo:5.0.3");
   EXPECT_EQ(former["observedPreviousImage"], "ghcr.io/stefanprodan/podinfo:5.0.0");
 }
@@ -192,7 +193,8 @@ TEST(Flux, WhatFailsIsNotReadyAndKeepsTheRest) {
     each.choice = fail(ErrorKind::kUnavailable, std::string(5000, 'x'));
   }
   report.repositories[0].outcome = fail(ErrorKind::kForbidden, "not for us");
-  for (const FluxStatus& each : flux_statuses(flux, plan, report, 0, 0, kNow)) {
+  for (const FluxStatus& each :
+       flux_statuses(flux, plan, report.policies, report.repositories, kNow)) {
     const Json status = Json::parse(each.patch)["status"];
     EXPECT_EQ(status["conditions"][0]["status"], "False") << each.plural;
     EXPECT_LE(status["conditions"][0]["message"].get<std::string>().size(), 1024U);
