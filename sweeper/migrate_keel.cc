@@ -85,6 +85,11 @@ std::string_view value_anywhere(const workload::Object& object, std::string_view
   return value.empty() ? value_of(object.labels, key) : value;
 }
 
+bool asks_somebody(const workload::Object& object) {
+  const std::string_view approvals = value_anywhere(object, "keel.sh/approvals");
+  return !approvals.empty() && approvals != "0";
+}
+
 bool chooses_tags(std::string_view policy) {
   return policy == "all" || policy == "major" || policy == "minor" || policy == "patch" ||
          policy.starts_with("glob:") || policy.starts_with("regexp:");
@@ -219,12 +224,7 @@ std::optional<std::string> tag_policy_of(std::string_view policy, std::string_vi
 // True where Tidemark does in its place what the policy asks for.
 bool translate_force(Findings& findings, Migration policy) {
   const workload::Object& object = findings.object();
-  if (!is_keels_kind(*object.kind)) {
-    findings.tell(std::move(policy), "Keel does not look at a " + object.kind->kind);
-    return true;
-  }
-  const std::string_view approvals = value_anywhere(object, "keel.sh/approvals");
-  if (!approvals.empty() && approvals != "0") {
+  if (asks_somebody(object)) {
     policy.note = "not \"roll\": Keel asks somebody first";
     findings.write(std::move(policy), workload::kSweepKey, "report");
     return true;
@@ -245,10 +245,6 @@ bool translate_force(Findings& findings, Migration policy) {
 // The same, for policies that choose among tags.
 bool translate_choice(Findings& findings, Migration policy) {
   const workload::Object& object = findings.object();
-  if (!is_keels_kind(*object.kind)) {
-    findings.tell(std::move(policy), "Keel does not look at a " + object.kind->kind);
-    return true;
-  }
   const auto ignored = ignored_containers(object);
   if (!ignored) {
     findings.tell(std::move(policy),
@@ -284,8 +280,7 @@ bool translate_choice(Findings& findings, Migration policy) {
   if (!left_out.empty()) {
     policy.note = left_out + ": followed under the written tag, which is no version";
   }
-  const std::string_view approvals = value_anywhere(object, "keel.sh/approvals");
-  const bool asks = !approvals.empty() && approvals != "0";
+  const bool asks = asks_somebody(object);
   if (asks) append_part(policy.note, "; ", "not \"roll\": Keel asks somebody first");
   findings.write(std::move(policy), workload::kSweepKey, asks ? "report" : "roll");
   return left_out.empty();
@@ -293,6 +288,11 @@ bool translate_choice(Findings& findings, Migration policy) {
 
 bool translate_policy(Findings& findings, const Migration& policy) {
   const std::string& value = policy.found;
+  const workload::Kind& kind = *findings.object().kind;
+  if ((value == "force" || chooses_tags(value)) && !is_keels_kind(kind)) {
+    findings.tell(policy, "Keel does not look at a " + kind.kind);
+    return true;
+  }
   if (value == "force") return translate_force(findings, policy);
   if (value == "never" || value.empty()) {
     findings.write(policy, workload::kSweepKey, "off");
