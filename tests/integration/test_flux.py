@@ -3,14 +3,12 @@
 import base64
 import json
 import os
-import pathlib
 import subprocess
 
 import pytest
-import yaml
+from harness.cluster import binary, go
 from harness.git_server import HttpsServer, git
 from harness.processes import ROOT, wait_for
-from harness.programs import write_config
 
 # What generates Flux's definitions from Flux's Go types, as its makefiles do.
 TOOLS = {"v1": "flux", "v1beta2": "flux-v1beta2"}
@@ -20,11 +18,8 @@ FILE = "clusters/my-cluster/podinfo-deployment.yaml"
 
 
 def definitions(version, folder):
-    generator = subprocess.run([ROOT / "tests/cluster/binaries", "controller-gen"], capture_output=True, text=True, check=True).stdout.strip()
-    go = pathlib.Path(subprocess.run(
-        ["bash", "-c", f"source {ROOT}/tests/cluster/lib/common.sh; source {ROOT}/tests/cluster/lib/go.sh; find_go"],
-        capture_output=True, text=True, check=True).stdout.strip())
-    env = os.environ | {"PATH": f"{go.parent}:{os.environ['PATH']}", "GOFLAGS": "-mod=readonly"}
+    generator = binary("controller-gen")
+    env = os.environ | {"PATH": f"{go().parent}:{os.environ['PATH']}", "GOFLAGS": "-mod=readonly"}
 
     def generate(tool, *paths):
         subprocess.run([generator, "crd", *(f"paths={path}" for path in paths), f"output:crd:dir={folder}"],
@@ -96,9 +91,7 @@ class Walk:
             "update": update or {"path": "./clusters/my-cluster", "strategy": "Setters"}} | spec, annotations=annotations or {})
 
     def write(self, *flags):
-        registries = yaml.safe_load(self.sweeper.config.read_text())["registries"][1:]
-        config = write_config(self.tmp / f"flux-{self.ns}.yaml", self.sweeper.cluster, registries=registries,
-                              git={"flux": True, "folder": str(self.tmp / f"clones-{self.ns}")})
+        config = self.sweeper.configured(f"flux-{self.ns}", git={"flux": True, "folder": str(self.tmp / f"clones-{self.ns}")})
         done = subprocess.run(self.sweeper.command("git", *flags, config=config), capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -253,7 +246,6 @@ def test_an_ssh_key_signs_and_a_request_to_reconcile_is_answered(walk, kubectl, 
 
 
 def test_a_cluster_without_fluxs_definitions_is_none_to_serve(kubectl, sweeper, tmp):
-    registries = yaml.safe_load(sweeper.config.read_text())["registries"][1:]
-    config = write_config(tmp / "no-flux.yaml", sweeper.cluster, registries=registries, git={"flux": True, "folder": str(tmp / "none")})
+    config = sweeper.configured("no-flux", git={"flux": True, "folder": str(tmp / "none")})
     done = subprocess.run(sweeper.command("git", "-o", "json", config=config), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and json.loads(done.stdout) == {"policies": [], "repositories": []}, done.stdout + done.stderr

@@ -10,7 +10,7 @@ import yaml
 from harness import metrics
 from harness.git_server import PASSWORD, USER, HttpsServer, SshServer, git
 from harness.processes import Process, free_port, stays_for, wait_for
-from harness.programs import UNPACED, write_config
+from harness.programs import UNPACED
 
 PATH = "apps/web.yaml"
 RACES = 200
@@ -61,8 +61,7 @@ class Written:
         return {"policies": self.policies, "git": self.git | {"repositories": [self.repository]}}
 
     def write(self, *flags, check=True):
-        registries = yaml.safe_load(self.sweeper.config.read_text())["registries"][1:]
-        config = write_config(self.tmp / f"{self.ns}.yaml", self.sweeper.cluster, registries=registries, **self.sections())
+        config = self.sweeper.configured(self.ns, **self.sections())
         done = subprocess.run(self.sweeper.command("git", *flags, config=config), capture_output=True, text=True, timeout=120)
         if check:
             assert done.returncode == 0, f"git exited {done.returncode}:\n{done.stdout}{done.stderr}"
@@ -320,13 +319,12 @@ def test_the_daemon_writes_at_its_interval_and_at_once_for_what_is_pushed(writte
     token = tmp / f"token-{written.ns}"
     token.write_text("a token of the tests")
     listen = free_port()
-    registries = yaml.safe_load(sweeper.config.read_text())["registries"][1:]
     sections = written.sections()
     sections["git"]["interval"] = "1h"
     sections["receivers"] = {"listen": f"127.0.0.1:{listen}",
                              "sources": [{"name": "any", "format": "generic", "secretFiles": [str(token)]}]}
     sections["sweeper"] = UNPACED | {"namespaces": [written.ns], "interval": "1h"}
-    config = write_config(tmp / f"daemon-{written.ns}.yaml", sweeper.cluster, registries=registries, **sections)
+    config = sweeper.configured(f"daemon-{written.ns}", **sections)
     written.push("1.3.0")
     ops = free_port()
     daemon = Process(f"git-{written.ns}", sweeper.command("run", "--ops-listen", f"127.0.0.1:{ops}", config=config), tmp)

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-import yaml
-from harness import manifests, programs
+from harness import manifests
 from harness.rollouts import ROLLABLE, annotations, held, images, reasons, settled, template_text
 
 from test_admission import STAMP
@@ -203,7 +202,7 @@ def test_the_image_that_was_made_last_is_followed(following, registry):
     web.assert_runs("9b2e01c")
 
 
-def test_the_configuration_gives_policies_to_the_workloads_that_it_selects(kubectl, registry, ns, other_ns, sweeper, webhook, tmp):
+def test_the_configuration_gives_policies_to_the_workloads_that_it_selects(kubectl, registry, ns, other_ns, sweeper, webhook):
     """By namespace, label and image; an annotation of the workload's own decides before it; admission knows it, too."""
     repository = f"{registry.address}/{ns}/app"
     for tag in ("1.2.0", "1.10.0", "2.0.0"):
@@ -212,9 +211,7 @@ def test_the_configuration_gives_policies_to_the_workloads_that_it_selects(kubec
     registry.push(f"{ns}/side:1.3.0", "side 3")
     policies = [{"name": f"{ns}:app", "image": repository, "policy": "semver: ^1.2",
                  "workloads": {"namespaces": [ns], "labels": {"tier": "front"}}}]
-    known = yaml.safe_load(sweeper.config.read_text())
-    config = programs.write_config(tmp / f"policies-{ns}.yaml", sweeper.cluster, registries=known["registries"][1:],
-                                   sweeper=programs.UNPACED, policies=policies)
+    config = sweeper.configured(f"policies-{ns}", policies=policies)
 
     def manifest(name, ns=ns, label="front", policy=None, image=f"{repository}:1.2.0"):
         made = manifests.deployment(name, ns, manifests.pod_spec(image), ROLL | ({POLICY: policy} if policy else {}))

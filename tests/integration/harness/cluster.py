@@ -22,12 +22,17 @@ def binary(name):
     return pathlib.Path(done.stdout.strip().splitlines()[-1])
 
 
+def go():
+    """A Go that builds tests/cluster/tools."""
+    found = subprocess.run(["bash", "-c", f"source {ROOT}/tests/cluster/lib/common.sh; source {ROOT}/tests/cluster/lib/go.sh; find_go"],
+                           stdout=subprocess.PIPE, text=True, check=True)
+    return pathlib.Path(found.stdout.strip())
+
+
 def module(name, path):
     """The folder of a Go module that tests/cluster/tools/NAME requires, fetched at the first call."""
     tools = ROOT / "tests/cluster/tools" / name
-    go = subprocess.run(["bash", "-c", f"source {ROOT}/tests/cluster/lib/common.sh; source {ROOT}/tests/cluster/lib/go.sh; find_go"],
-                        stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    done = subprocess.run([go, "mod", "download", "-json", path], cwd=tools, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([go(), "mod", "download", "-json", path], cwd=tools, stdout=subprocess.PIPE, text=True, check=True)
     return pathlib.Path(json.loads(done.stdout)["Dir"])
 
 

@@ -122,8 +122,13 @@ class Sweeper:
         self.cluster = cluster
         self.tmp = tmp
         # No kubelet here: no rollout ever ends, and the second workload of an image would wait for the first.
-        self.config = write_config(tmp / "sweeper.yaml", cluster, **{"sweeper": UNPACED} | config)
+        self.sections = {"sweeper": UNPACED} | config
+        self.config = self.configured("sweeper")
         self.kubeconfig = cluster.kubeconfig_of("tidemark-sweeper", NAMESPACE)
+
+    def configured(self, name, **sections):
+        """Its configuration with these sections in it, for `config` of the calls below."""
+        return write_config(self.tmp / f"{name}.yaml", self.cluster, **self.sections | sections)
 
     def command(self, *arguments, kubeconfig=None, config=None):
         return [str(part) for part in
