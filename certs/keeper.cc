@@ -79,9 +79,11 @@ CertificateKeeper::CertificateKeeper(kube::Api& api, const Clock& clock, KeeperO
       configuration_path_(kube::resource_path(kConfigurationApi, "mutatingwebhookconfigurations",
                                               {}, options_.webhook_configuration)) {}
 
+WallTime CertificateKeeper::now() const { return api_.server_time().value_or(clock_.wall_now()); }
+
 bool CertificateKeeper::ready() const {
   const auto not_after = certificate_.not_after();
-  return not_after && clock_.wall_now() < *not_after;
+  return not_after && now() < *not_after;
 }
 
 Result<std::optional<CertificateKeeper::SecretObject>> CertificateKeeper::read_secret(
@@ -202,11 +204,11 @@ bool CertificateKeeper::step(Pass& pass, Deadline deadline, const std::stop_toke
   if (*secret) observed.secret = (*secret)->content;
   if (configuration) observed.published = configuration->bundles;
   observed.loaded = loaded_;
-  const WallTime now = clock_.wall_now();
-  Plan next = plan(observed, options_.policy, now);
+  const WallTime current = now();
+  Plan next = plan(observed, options_.policy, current);
   if (observed.secret) {
     observed.covered_for = covered_for(observed.secret->certificate, next.covered);
-    next = plan(observed, options_.policy, now);
+    next = plan(observed, options_.policy, current);
   }
   pass.pending = next.pending;
 
@@ -223,7 +225,7 @@ bool CertificateKeeper::step(Pass& pass, Deadline deadline, const std::stop_toke
   if (next.load) done(load(observed.secret.value_or(SecretContent{})));
   if (next.change) {
     const auto content =
-        apply(*next.change, observed.secret.value_or(SecretContent{}), options_.policy, now);
+        apply(*next.change, observed.secret.value_or(SecretContent{}), options_.policy, current);
     if (!content) {
       pass.error = content.error();
       return false;

@@ -3,6 +3,7 @@
 // Purpose: keeps CA and certificate in one Secret, publishes the CA bundle in a
 // MutatingWebhookConfiguration and loads the certificate into the server, for ever: bootstrap,
 // renewal, rotation of the CA, and healing of whatever is missing, expired, damaged or overwritten.
+// Every date is by the API server's clock, whatever this machine's shows.
 // Replicas need no leader: every write is conditional (create answers 409, update carries the
 // resourceVersion, the patch tests the old caBundle), and whoever loses reads the winner's.
 // Thread-safety: ready() from any thread; pass() and run() belong to one thread.
@@ -69,6 +70,9 @@ class CertificateKeeper {
   bool ready() const;
 
  private:
+  // The API server's, which verifies what is served; this machine's own until it has answered.
+  WallTime now() const;
+
   struct SecretObject;
   struct Configuration;
 

@@ -81,15 +81,6 @@ bool renewal_due(const Certificate& leaf, WallTime now) {
   return now >= leaf.validity.not_after - life / 3;
 }
 
-// Whoever wrote it has a clock that is ahead of this one.
-bool from_the_future(const View& view, WallTime now) {
-  const std::vector<Certificate> chain = parse_certificates(view.secret.certificate);
-  return (!chain.empty() && now < chain.front().validity.not_before) ||
-         std::ranges::any_of(view.authorities, [&](const Certificate& ca) {
-           return now < ca.validity.not_before && key_fits(ca.pem, view.secret.ca_key);
-         });
-}
-
 std::optional<SecretChange> plan_change(const Observed& observed, const View& view,
                                         const Policy& policy, WallTime now, bool& pending) {
   const auto& [secret, authorities, signing, usable] = view;
@@ -208,12 +199,7 @@ Plan plan(const Observed& observed, const Policy& policy, WallTime now) {
       result.pending = !result.load;
     }
   }
-  // Two clocks that each undo what the other wrote would fill the bundle with CAs: whoever is
-  // behind and serves something good gives way.
-  const bool good = valid && !renewal_due(chain.front(), now) && covered(observed.loaded);
-  if (!good || !from_the_future(view, now)) {
-    result.change = plan_change(observed, view, policy, now, result.pending);
-  }
+  result.change = plan_change(observed, view, policy, now, result.pending);
   return result;
 }
 

@@ -1,6 +1,7 @@
 #include "kube/api.h"
 
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -93,7 +94,19 @@ class HttpApi final : public Api {
     return {};
   }
 
+  std::optional<WallTime> server_time() const override {
+    const std::lock_guard lock(mutex_);
+    if (!server_clock_) return std::nullopt;
+    return server_clock_->date + std::chrono::duration_cast<WallTime::duration>(
+                                     clock_->steady_now() - server_clock_->arrived);
+  }
+
  private:
+  struct ServerClock {
+    WallTime date;  // of an answer
+    SteadyTime arrived;
+  };
+
   net::Request request(std::string method, std::string_view path, const Query& query) const {
     net::Request request;
     request.method = std::move(method);
@@ -130,6 +143,7 @@ class HttpApi final : public Api {
 
   Result<std::shared_ptr<net::HttpClient>> client_for(const Credential& credential);
   void count(std::string_view verb, const Result<net::Response>& response) const;
+  void note_date(const net::Response& response);
 
   const ClusterConfig config_;
   const ClientFactory factory_;
@@ -137,9 +151,10 @@ class HttpApi final : public Api {
   std::string prefix_;
   Credentials credentials_;
   CounterFamily requests_;
-  std::mutex mutex_;  // of the two below
+  mutable std::mutex mutex_;  // of what is below
   std::shared_ptr<net::HttpClient> client_;
   std::uint64_t client_generation_ = 0;
+  std::optional<ServerClock> server_clock_;
 };
 
 Result<std::shared_ptr<net::HttpClient>> HttpApi::client_for(const Credential& credential) {
@@ -158,6 +173,14 @@ void HttpApi::count(std::string_view verb, const Result<net::Response>& response
   const std::string code =
       response ? std::to_string(response->status) : std::string(to_string(response.error().kind));
   requests_.with({{"verb", std::string(verb)}, {"code", code}}).add();
+}
+
+void HttpApi::note_date(const net::Response& response) {
+  const std::string* value = net::find_header(response.headers, "Date");
+  const auto date = value == nullptr ? std::nullopt : net::parse_http_date(*value);
+  if (!date) return;
+  const std::lock_guard lock(mutex_);
+  server_clock_ = ServerClock{.date = *date, .arrived = clock_->steady_now()};
 }
 
 Result<net::Response> HttpApi::with_credential(std::string_view verb, const net::Request& request,
@@ -190,6 +213,7 @@ Result<std::string> HttpApi::send(std::string_view verb, net::Request request,
                                     return client.send(ready, deadline, stop);
                                   });
   if (!response) return fail(std::move(response.error()));
+  note_date(*response);
   if (response->status / 100 == 2) return std::move(response->body);
   return fail(describe_failure(*response, clock_->wall_now()).error);
 }

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -97,6 +98,11 @@ class Api {
                                     const PatchOptions& options, Deadline deadline,
                                     std::stop_token stop = {}) = 0;
   virtual Status remove(std::string_view path, Deadline deadline, std::stop_token stop = {}) = 0;
+
+  // What the API server's clock shows now, from the Date of its last answer to a verb other than
+  // list and watch (RFC 9110, 6.6.1), to the second; nullopt before the first. For what the API
+  // server will compare with its own clock.
+  virtual std::optional<WallTime> server_time() const = 0;
 };
 
 // `user_agent`: "tidemark-sweeper/0.1.0". Errors: kInvalid where the configuration does not load.

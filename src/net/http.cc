@@ -220,6 +220,25 @@ std::string percent_encode(std::string_view text) {
   return out;
 }
 
+std::optional<WallTime> parse_http_date(const std::string& text) {
+  // IMF-fixdate, and the two obsolete forms that a recipient must accept.
+  constexpr std::array kFormats = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                   "%a %b %e %H:%M:%S %Y"};
+  for (const char* format : kFormats) {
+    std::tm parts{};
+    const char* end = strptime(text.c_str(), format, &parts);
+    if (end == nullptr || *end != '\0') continue;
+    const std::chrono::year_month_day day{
+        std::chrono::year{parts.tm_year + 1900},
+        std::chrono::month{static_cast<unsigned>(parts.tm_mon + 1)},
+        std::chrono::day{static_cast<unsigned>(parts.tm_mday)}};
+    if (!day.ok()) return std::nullopt;
+    return std::chrono::sys_days{day} + std::chrono::hours{parts.tm_hour} +
+           std::chrono::minutes{parts.tm_min} + std::chrono::seconds{parts.tm_sec};
+  }
+  return std::nullopt;
+}
+
 std::optional<std::chrono::milliseconds> retry_after(const Headers& headers, WallTime now) {
   const std::string* value = find_header(headers, "Retry-After");
   if (value == nullptr || value->empty()) return std::nullopt;
@@ -233,24 +252,10 @@ std::optional<std::chrono::milliseconds> retry_after(const Headers& headers, Wal
     return std::chrono::seconds{seconds};
   }
 
-  // IMF-fixdate, and the two obsolete forms that a recipient must accept (RFC 9110, 5.6.7).
-  constexpr std::array kFormats = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
-                                   "%a %b %e %H:%M:%S %Y"};
-  for (const char* format : kFormats) {
-    std::tm parts{};
-    const char* end = strptime(value->c_str(), format, &parts);
-    if (end == nullptr || *end != '\0') continue;
-    const std::chrono::year_month_day day{
-        std::chrono::year{parts.tm_year + 1900},
-        std::chrono::month{static_cast<unsigned>(parts.tm_mon + 1)},
-        std::chrono::day{static_cast<unsigned>(parts.tm_mday)}};
-    if (!day.ok()) return std::nullopt;
-    const WallTime when = std::chrono::sys_days{day} + std::chrono::hours{parts.tm_hour} +
-                          std::chrono::minutes{parts.tm_min} + std::chrono::seconds{parts.tm_sec};
-    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(when - now);
-    return std::clamp(wait, std::chrono::milliseconds::zero(), kMax);
-  }
-  return std::nullopt;
+  const auto when = parse_http_date(*value);
+  if (!when) return std::nullopt;
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(*when - now);
+  return std::clamp(wait, std::chrono::milliseconds::zero(), kMax);
 }
 
 }  // namespace tidemark::net

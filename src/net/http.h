@@ -75,6 +75,9 @@ struct Response {
   std::string body;
 };
 
+// HTTP-date (RFC 9110, 5.6.7), also in its two obsolete forms.
+std::optional<WallTime> parse_http_date(const std::string& text);
+
 // Seconds or HTTP-date form of Retry-After (RFC 9110, 10.2.3), at most an hour.
 std::optional<std::chrono::milliseconds> retry_after(const Headers& headers, WallTime now);
 

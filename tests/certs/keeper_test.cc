@@ -222,6 +222,23 @@ TEST_F(KeeperTest, ExpiredAndDamagedSecretsHeal) {
   EXPECT_LE(parse_certificates(bundle(0)).size(), 16U);
 }
 
+TEST_F(KeeperTest, AReplicaWhoseClockIsWrongGoesByTheApiServers) {
+  FakeClock wrong;
+  wrong.advance(days(4000));
+  Replica ahead{api, wrong};
+  api.set_clock(&clock);
+  install_configuration();
+  for (int look = 0; look < 3; ++look) {
+    EXPECT_FALSE(ahead.pass().error);
+    EXPECT_FALSE(one.pass().error);
+  }
+  expect_settled();
+  EXPECT_EQ(parse_certificates(data("ca.crt")).size(), 1U) << "neither undid the other's work";
+  EXPECT_EQ(ahead.certificate.not_after(), one.certificate.not_after());
+  EXPECT_TRUE(ahead.keeper.ready());
+  EXPECT_TRUE(one.keeper.ready());
+}
+
 TEST_F(KeeperTest, AnApiServerThatIsDownStopsNothingThatWorks) {
   install_configuration();
   one.pass();

@@ -205,20 +205,36 @@ def test_a_bundle_that_somebody_overwrote_heals(kubectl, tmp, api, load, pair, b
     print(f"published again after {healed - begun:.1f} s")
 
 
-@pytest.mark.parametrize("offset", ["+30m", "+3h", "-3h"])
-def test_a_wrong_clock_harms_only_its_own_replica_and_heals(cluster, kubectl, tmp, api, load, offset):
-    """The first takes part in the bootstrap; its certificate is expired for it, or the CA too, or nothing is valid yet."""
+def test_a_replica_whose_clock_is_wrong_harms_nobody(cluster, kubectl, tmp, api, load):
+    """It takes part in the bootstrap and in a renewal; by its clock all is expired, the CA too."""
     blank(kubectl)
-    with replicas(cluster, tmp, f"clock{offset}", clocks=(offset, None)) as (wrong, right):
-        route([right])
+    with replicas(cluster, tmp, "clock+3h", clocks=("+3h", None)) as started:
+        for webhook in started:
+            webhook.wait_ready()
+        route(started)
+        before = wait_for("they agree", lambda: settled(api, started), LOADED)
+        assert len(fingerprints(api.published())) == 1, "neither undid the other's work"
+        admitted(load)
+        with load() as loading, Trust(kubectl, started) as trust:
+            wait_for("both serve a renewed one", lambda: settled(api, started) != before, LIFETIME * 2 / 3 + LOADED)
+            loading.goes_on(5)
+        assert not trust.problems and not loading.problems, (trust.problems[:3], loading.problems[:3])
+
+
+def test_a_replica_that_cannot_trust_the_api_server_yet_is_not_ready_and_changes_nothing(cluster, kubectl, tmp, api, load):
+    """Its clock shows a time before the API server's certificate begins."""
+    blank(kubectl)
+    with replicas(cluster, tmp, "clock-3h", clocks=("-3h", None)) as (wrong, right):
         right.wait_ready()
-        wait_for("the right one is published", lambda: served(right, api.published()), 2 * LOADED)
+        route([right])
+        wait_for("the right one is published", lambda: served(right, api.published()), LOADED)
         admitted(load)
         with load() as loading, Trust(kubectl, [right]) as trust:
-            loading.goes_on(30)
+            wait_for("it says why", lambda: "certificate is not yet valid" in wrong.process.text())
+            assert not wrong.ready() and len(fingerprints(api.published())) == 1
             wrong.env = os.environ.copy()
             wrong.restart()
-            wait_for("they agree", lambda: settled(api, [wrong, right]), 2 * LOADED)
+            wait_for("they agree", lambda: settled(api, [wrong, right]), LOADED)
             route([wrong, right])
             loading.goes_on(5)
         assert not trust.problems and not loading.problems, (trust.problems[:3], loading.problems[:3])

@@ -61,6 +61,22 @@ TEST(ResourcePath, CoversGroupsNamespacesAndNames) {
             "/api/v1/namespaces/a/secrets/..%2Fx%3Fy");
 }
 
+TEST_F(ApiTest, TheServersClockIsThatOfItsLastAnswer) {
+  using std::chrono::seconds;
+  const WallTime date{seconds{784'111'777}};
+  EXPECT_EQ(api->server_time(), std::nullopt);
+  http->push("GET", kPods, reply(404, "{}", {{"Date", "Sun, 06 Nov 1994 08:49:37 GMT"}}));
+  EXPECT_FALSE(api->get("/api/v1/pods", deadline));
+  EXPECT_EQ(api->server_time(), date);
+  clock->advance(seconds{90});
+  EXPECT_EQ(api->server_time(), date + seconds{90});
+  for (const char* useless : {"", "yesterday"}) {
+    http->push("GET", kPods, reply(200, "{}", {{"Date", useless}}));
+    EXPECT_TRUE(api->get("/api/v1/pods", deadline));
+    EXPECT_EQ(api->server_time(), date + seconds{90}) << useless;
+  }
+}
+
 TEST_F(ApiTest, ListFollowsContinueTokens) {
   http->push(
       "GET", std::string(kPods) + "?limit=2&labelSelector=a%3Db",

@@ -93,6 +93,17 @@ void FakeKubeApi::erase(std::string_view path) {
   ++version_;
 }
 
+void FakeKubeApi::set_clock(const Clock* clock) {
+  const std::lock_guard lock(mutex_);
+  clock_ = clock;
+}
+
+std::optional<WallTime> FakeKubeApi::server_time() const {
+  const std::lock_guard lock(mutex_);
+  if (clock_ == nullptr) return std::nullopt;
+  return clock_->wall_now();
+}
+
 json FakeKubeApi::object(std::string_view path) const {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(path);

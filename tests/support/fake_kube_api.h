@@ -49,6 +49,7 @@ class FakeKubeApi final : public kube::Api {
   // client would: name, namespace, uid and a new resourceVersion are filled in.
   void put(std::string_view path, std::string_view json);
   void erase(std::string_view path);
+  void set_clock(const Clock* clock);  // the server's; must outlive this
   // The stored object; null where there is none.
   nlohmann::json object(std::string_view path) const;
 
@@ -76,6 +77,8 @@ class FakeKubeApi final : public kube::Api {
                             const kube::PatchOptions& options, Deadline deadline,
                             std::stop_token stop = {}) override;
   Status remove(std::string_view path, Deadline deadline, std::stop_token stop = {}) override;
+  // nullopt until a test gives the server a clock.
+  std::optional<WallTime> server_time() const override;
 
  private:
   struct WatchStep {
@@ -94,6 +97,7 @@ class FakeKubeApi final : public kube::Api {
   std::map<std::string, nlohmann::json, std::less<>> objects_;
   std::map<std::string, std::deque<WatchStep>, std::less<>> watches_;
   std::vector<Call> calls_;
+  const Clock* clock_ = nullptr;
   Hook before_;
   Hook after_;
   std::uint64_t version_ = 100;

@@ -474,6 +474,7 @@ TEST(Apply, AdmissionThatPutsTheOldStampBackIsAFailure) {
                               Deadline, std::stop_token) override {
       return stored_;
     }
+    std::optional<WallTime> server_time() const override { return inner_.server_time(); }
     Status remove(std::string_view p, Deadline d, std::stop_token s) override {
       return inner_.remove(p, d, s);
     }

@@ -94,11 +94,12 @@ class Webhook:
             self.process = self._start(self.config)
             self.wait_ready().serve_cluster()
 
+    def ready(self):
+        assert self.process.running(), f"the webhook ended:\n{self.process.text()[-3000:]}"
+        return http_status(f"http://127.0.0.1:{self.ops_port}/readyz") == 200
+
     def wait_ready(self):
-        def ready():
-            assert self.process.running(), f"the webhook ended:\n{self.process.text()[-3000:]}"
-            return http_status(f"http://127.0.0.1:{self.ops_port}/readyz") == 200
-        wait_for("the webhook is ready", ready)
+        wait_for("the webhook is ready", self.ready)
         return self
 
     def serve_cluster(self):
