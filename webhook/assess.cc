@@ -76,8 +76,8 @@ bool is_first_answer(const Review& review, const Assessment& assessment, const H
 // Rule 5, but for the question what the registry serves now.
 bool is_rollback_candidate(const Review& review, const Assessment& assessment,
                            const SlotPlan& plan) {
-  if (!plan.submitted_stamp || !plan.reference || plan.submitted_stamp == plan.old_stamp ||
-      plan.first_answer) {
+  if (!plan.submitted_stamp || !plan.reference || plan.first_answer ||
+      (plan.submitted_stamp == plan.old_stamp && !plan.pin_returns)) {
     return false;
   }
   const Stamp& stamp = *plan.submitted_stamp;
@@ -93,6 +93,13 @@ bool is_rollback_candidate(const Review& review, const Assessment& assessment,
   return was_ours && !applied_by_owner(review, plan.slot.stamp_key());
 }
 
+// True where the last that the history tells of this slot is an undo to `stamp`.
+bool last_rolled_back_to(const History& history, const Slot& slot, const Stamp& stamp) {
+  const auto newest = std::ranges::find(history, slot.id(), &workload::HistoryEntry::slot);
+  return newest != history.end() && newest->why == workload::kWhyRolledBack &&
+         newest->to == stamp.str();
+}
+
 bool same_reference(const SlotPlan& plan, std::string_view old_written) {
   if (plan.written == old_written) return true;
   const auto now = image::Reference::parse(plan.written);
@@ -102,7 +109,7 @@ bool same_reference(const SlotPlan& plan, std::string_view old_written) {
 
 // What can be told of a slot from both objects: images as written, stamps, rollback.
 SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_stamps,
-                      const Stamps& submitted_stamps, bool pins) {
+                      const Stamps& submitted_stamps, const History& history, bool pins) {
   SlotPlan plan{.slot = slot, .written = slot.image};
   const std::string key = slot.stamp_key();
   plan.submitted_stamp = stamp_of(submitted_stamps, key);
@@ -121,12 +128,16 @@ SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_
     }
   }
 
-  // The stamped digest, written over an image that was not pinned: in annotate mode nothing of ours
-  // can have put it there, it is the owner's own.
-  const bool old_may_pin = plan.old_stamp && (pins || plan.old_pinned);
+  // The stamped digest, written over an image that was not pinned: in annotate mode only an undo
+  // can have put it there, or else it is the owner's own.
+  const bool may_return = plan.old_stamp && plan.submitted_stamp == plan.old_stamp && !pins &&
+                          !plan.old_pinned && !file_writer(review) &&
+                          last_rolled_back_to(history, slot, *plan.old_stamp);
+  const bool old_may_pin = plan.old_stamp && (pins || plan.old_pinned || may_return);
   const bool submitted_may_pin = plan.submitted_stamp && plan.submitted_stamp != plan.old_stamp;
   auto unpinned =
       old_may_pin ? workload::unpinned_image(slot.image, *plan.old_stamp) : std::nullopt;
+  plan.pin_returns = unpinned && may_return;
   if (!unpinned && submitted_may_pin) {
     unpinned = workload::unpinned_image(slot.image, *plan.submitted_stamp);
     plan.pinned_by_submitted = unpinned.has_value();
@@ -304,7 +315,8 @@ Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
   const bool may_roll_back = review.old_object && !review.kind->template_immutable;
   for (const Slot& slot : object.pod_template.slots) {
     const bool pins = effective.settings.pins(workload::effective_pull_policy(slot));
-    SlotPlan plan = compare_slot(slot, review, old_stamps, submitted_stamps, pins);
+    SlotPlan plan =
+        compare_slot(slot, review, old_stamps, submitted_stamps, assessment.history, pins);
     plan.first_answer = is_first_answer(review, assessment, submitted_history, plan);
     const bool stamps_last = !annotations_pruned || pins;
     if (may_roll_back && stamps_last && is_rollback_candidate(review, assessment, plan)) {

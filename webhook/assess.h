@@ -50,6 +50,7 @@ struct SlotPlan {
   std::optional<workload::Stamp> submitted_stamp = {};
   bool first_answer = false;         // submitted_stamp is ours, of a first invocation of this write
   bool pinned_by_submitted = false;  // the image is a pin that only this stamp explains
+  bool pin_returns = false;          // the pin of an undo, which a write that was not seen removed
   bool by_policy = false;            // it follows a tag policy, and may name tags of its choice
   // The submitted image is what its owner wrote before a policy chose another tag (`written` has
   // that one): nothing new is wished.

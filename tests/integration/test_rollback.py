@@ -140,6 +140,25 @@ def test_undo_of_the_undo_and_undo_again(story, kind):
 
 
 @pytest.mark.parametrize("kind", ROLLABLE)
+def test_an_undo_brings_back_the_pin_that_an_unseen_write_removed(story, kind):
+    """The stamp is the one that stands already; the history tells that the digest is no wish of the owner's."""
+    web = story(kind)
+    first = web.create()
+    second = web.roll("second")
+    web.undo()
+    web.kubectl("set", "image", kind, "web", "-n", web.ns, f"app={web.image.ref}", *UNSEEN)
+    settled(web.kubectl, *web.at)
+    assert web.app_image() == web.image.ref and web.stamp().endswith(first)
+
+    told = web.undo()
+    assert any("rolled back" in line and "held" in line for line in told), told
+    web.assert_back_at(first, holding=[second])
+    web.assert_sweeps_change_nothing(1)
+    web.roll("third")
+    assert (web.app_image(), web.held()) == (web.image.ref, [])
+
+
+@pytest.mark.parametrize("kind", ROLLABLE)
 def test_undo_to_chosen_revisions(story, kind):
     web = story(kind)
     first = web.create()
