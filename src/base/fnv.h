@@ -10,7 +10,10 @@
 
 namespace tidemark {
 
-std::uint64_t fnv1a(std::string_view text);
+inline constexpr std::uint64_t kFnvBasis = 0xcbf29ce484222325U;
+
+// `from`: the number of what went before, so that a long text may come in parts.
+std::uint64_t fnv1a(std::string_view text, std::uint64_t from = kFnvBasis);
 // "18867251edfa0000": hexadecimal, lower case, without leading zeros.
 std::string to_hex(std::uint64_t number);
 
