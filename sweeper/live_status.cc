@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/fnv.h"
 #include "net/answers.h"
 #include "push/authenticate.h"
 #include "sweeper/status_json.h"
@@ -52,21 +53,57 @@ Result<std::set<std::string>> namespaces_of(std::string_view query) {
 }
 
 // Of what the sweeper looks at: those that were asked for.
-void narrow(std::vector<WorkloadPlan>& plans, std::vector<CollectProblem>& problems,
-            const std::set<std::string>& namespaces) {
+void narrow(KnownRows& known, const std::set<std::string>& namespaces) {
   if (namespaces.empty()) return;
-  std::erase_if(plans, [&](const WorkloadPlan& plan) { return !namespaces.contains(plan.ns); });
-  std::erase_if(problems, [&](const CollectProblem& problem) {
+  std::erase_if(known.status.rows,
+                [&](const StatusRow& row) { return !namespaces.contains(row.ns); });
+  std::erase_if(known.status.problems, [&](const CollectProblem& problem) {
     return !problem.ns.empty() && !namespaces.contains(problem.ns);
   });
+  std::erase_if(known.unasked,
+                [&](const auto& entry) { return !namespaces.contains(entry.first); });
 }
 
-std::size_t unasked(const std::vector<WorkloadPlan>& plans) {
-  std::size_t count = 0;
+std::map<std::string, std::size_t> unasked(const std::vector<WorkloadPlan>& plans) {
+  std::map<std::string, std::size_t> out;
   for (const WorkloadPlan& plan : plans) {
-    count += static_cast<std::size_t>(std::ranges::count_if(plan.slots, &SlotPlan::unasked));
+    const auto count = std::ranges::count_if(plan.slots, &SlotPlan::unasked);
+    if (count > 0) out[plan.ns] += static_cast<std::size_t>(count);
   }
-  return count;
+  return out;
+}
+
+// Equal for equal parts in the same order.
+class Fingerprint {
+ public:
+  void add(std::string_view part) {
+    constexpr std::string_view kEnd = "\xff";  // in no UTF-8 text: "a", "b" is not "ab"
+    value_ = fnv1a(kEnd, fnv1a(part, value_));
+  }
+  void add(std::size_t number) { add(std::to_string(number)); }
+  void add(const std::optional<image::Digest>& digest) {
+    add(digest ? std::string_view(digest->str()) : std::string_view());
+  }
+  std::string str() const { return to_hex(value_); }
+
+ private:
+  std::uint64_t value_ = kFnvBasis;
+};
+
+void add(Fingerprint& print, const StatusRow& row) {
+  for (const std::string_view part :
+       {std::string_view(row.ns), std::string_view(row.workload), std::string_view(row.slot),
+        std::string_view(row.image), to_string(row.verdict), std::string_view(row.reason),
+        std::string_view(row.since), std::string_view(row.rolled_from)}) {
+    print.add(part);
+  }
+  print.add(row.stamped);
+  print.add(row.registry);
+  for (const auto& [digest, pods] : row.running.pods) {
+    print.add(digest.str());
+    print.add(pods);
+  }
+  print.add(row.running.without);
 }
 
 int status_of(const Error& error) {
@@ -81,6 +118,19 @@ int status_of(const Error& error) {
 }
 
 }  // namespace
+
+std::string generation_of(const KnownRows& rows) {
+  Fingerprint print;
+  for (const StatusRow& row : rows.status.rows) add(print, row);
+  for (const auto* problems : {&rows.status.problems, &rows.pods}) {
+    for (const CollectProblem& problem : *problems) {
+      print.add(problem.ns);
+      print.add(problem.what);
+      print.add(problem.error.message);
+    }
+  }
+  return print.str();
+}
 
 LiveStatus::LiveStatus(const SweepContext& context, SweepOptions options)
     : context_(context), options_(std::move(options)), key_(random_key()) {}
@@ -103,6 +153,7 @@ void LiveStatus::stand_by() {
   }
   const std::lock_guard lock(busy_);
   inventory_ = nullptr;
+  shared_.reset();
   const std::lock_guard of_learned(learned_mutex_);
   learned_.reset();
 }
@@ -120,18 +171,50 @@ net::Response LiveStatus::answer(const net::ServerRequest& request) {
     return net::error_answer(404, "no such key: it stands in the Lease of the sweeper that leads");
   }
   if (request.method != "GET") return net::wrong_method("GET");
-  auto body = make(request.query);
+  auto body = encode(request.query);
   if (body) return net::json_answer(200, std::move(*body));
   return net::error_answer(status_of(body.error()), body.error().message);
 }
 
-Result<std::string> LiveStatus::make(std::string_view query) {
+Result<std::string> LiveStatus::encode(std::string_view query) {
   const auto namespaces = namespaces_of(query);
   if (!namespaces) return fail(namespaces.error());
   const std::unique_lock lock(busy_, kPatience);
   if (!lock.owns_lock()) return fail(ErrorKind::kUnavailable, "busy with other answers");
+  auto known = make();
+  if (!known) return fail(known.error());
+  if (!known->pods.empty()) {
+    return fail(within("what pods run is not known", known->pods.front().error));
+  }
+  narrow(*known, *namespaces);
+  SweeperStatus out{
+      .status = std::move(known->status), .selection = options_.selection, .age = known->age};
+  for (const auto& [ns, count] : known->unasked) out.unasked += count;
+  return encode_answer(out);
+}
+
+Result<std::shared_ptr<const KnownRows>> LiveStatus::rows() {
+  const std::unique_lock lock(busy_, kPatience);
+  if (!lock.owns_lock()) return fail(ErrorKind::kUnavailable, "busy with other answers");
+  asked_ = context_.clock.steady_now();
+  if (shared_ && asked_ - made_ < kRowsAreFresh) return shared_;
+  shared_.reset();
+  auto known = make();
+  if (!known) return fail(known.error());
+  known->generation = generation_of(*known);
+  made_ = context_.clock.steady_now();
+  shared_ = std::make_shared<const KnownRows>(std::move(*known));
+  return shared_;
+}
+
+void LiveStatus::let_go() {
+  const std::lock_guard lock(busy_);
+  if (context_.clock.steady_now() - asked_ >= kRowsAreKept) shared_.reset();
+}
+
+Result<KnownRows> LiveStatus::make() {
   if (inventory_ == nullptr) return fail(ErrorKind::kUnavailable, "another replica leads");
-  SweeperStatus out{.status = {}, .selection = options_.selection};
+  KnownRows out;
   std::shared_ptr<const Learned> learned;
   {
     const std::lock_guard of_learned(learned_mutex_);
@@ -150,15 +233,12 @@ Result<std::string> LiveStatus::make(std::string_view query) {
   };
   auto planned = plan_again(context_, options_, source, *learned, stop);
   if (!planned) return fail(planned.error());
-  const RunningPods running = inventory_->running();
-  if (!running.problems.empty()) {
-    return fail(within("what pods run is not known", running.problems.front().error));
-  }
+  RunningPods running = inventory_->running();
   out.status.problems = std::move(planned->problems);
-  narrow(planned->plans, out.status.problems, *namespaces);
+  out.pods = std::move(running.problems);
   out.unasked = unasked(planned->plans);
   out.status.rows = rows_of(std::move(planned->plans), running.by_workload);
-  return encode_answer(out);
+  return out;
 }
 
 }  // namespace tidemark::sweeper

@@ -33,6 +33,7 @@ struct Flags {
   std::string interval;
   std::string schedule;
   std::string ops_listen;
+  std::string ui_listen;
   std::string output = "table";
   std::string target;
   bool dry_run = false;
@@ -155,6 +156,8 @@ Commands declare(CLI::App& app, Flags& flags) {
       ->excludes("--interval");
   commands.run->add_option("--ops-listen", flags.ops_listen,
                            "address of /healthz, /readyz and /metrics");
+  commands.run->add_option("--ui-listen", flags.ui_listen,
+                           "address of the status page, such as 127.0.0.1:8082 (default: none)");
   auto* elect = commands.run->add_flag("--leader-elect", flags.leader_elect,
                                        "sweep only while leading (default where $POD_NAMESPACE "
                                        "is set)");
@@ -278,6 +281,7 @@ Result<config::Config> merge_config(const Flags& flags, const config::Environmen
     return fail(ErrorKind::kInvalid, "--interval: at least 1s");
   }
   if (!flags.ops_listen.empty()) config.ops_listen = flags.ops_listen;
+  if (!flags.ui_listen.empty()) config.sweeper.ui_listen = flags.ui_listen;
   return config;
 }
 

@@ -305,6 +305,7 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
     planned.from = slot.stamp;
     planned.adopted = slot.adopted;
     planned.since = slot.since;
+    planned.rolled_from = slot.rolled_from;
     planned.followed = towards.followed;
     planned.unasked = ruling.verdict == Verdict::kUnresolved && answer == nullptr &&
                       (towards.known || !towards.asked);

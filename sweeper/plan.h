@@ -66,6 +66,7 @@ struct SlotPlan {
   std::string to_reference = {};        // where it leads, "" for the reference that stands
   std::shared_ptr<const FollowedPolicy> followed = {};  // nullptr: it follows no policy
   std::string since = {};                               // TrackedSlot::since
+  std::optional<workload::Stamp> rolled_from = {};      // TrackedSlot::rolled_from
   bool failed = false;   // kHeld, for a rollout to this digest failed here
   bool unasked = false;  // kUnresolved, for no registry was asked
 

@@ -35,6 +35,7 @@
 #include "sweeper/live_status.h"
 #include "sweeper/ops.h"
 #include "sweeper/options.h"
+#include "sweeper/page.h"
 #include "sweeper/receive.h"
 #include "sweeper/run.h"
 #include "sweeper/sinks.h"
@@ -51,6 +52,8 @@ constexpr std::size_t kMaxOpsBodyBytes = 1024;
 // Probes and scrapers: few, and none that should cost the sweeper its memory.
 constexpr std::size_t kMaxOpsConnections = 32;
 constexpr std::chrono::seconds kOpsStop{2};
+// A browser opens up to six; those who look are few.
+constexpr std::size_t kMaxPageConnections = 64;
 constexpr std::chrono::seconds kProbe{5};
 // Registries and build scripts; each of them seldom.
 constexpr std::size_t kMaxReceiverConnections = 64;
@@ -194,6 +197,30 @@ Status listen_for_pushes(const config::ReceiversConfig& config, const Clock& clo
   return {};
 }
 
+// The status page, if anywhere. Members are destroyed in reverse: first the server.
+struct PageEndpoint {
+  std::jthread tidying;  // lets go of what nobody reads any more
+  std::unique_ptr<net::Server> server;
+};
+
+Status serve_page(const std::string& listen, LiveStatus* live, const Logger& log,
+                  PageEndpoint& out) {
+  if (listen.empty()) return {};
+  auto server = net::Server::start(
+      {.listen = listen,
+       .max_body_bytes = kMaxOpsBodyBytes,
+       .soft_max_connections = kMaxPageConnections,
+       .hard_max_connections = 2 * kMaxPageConnections},
+      [live](const net::ServerRequest& request) { return answer_page(request, *live); }, log);
+  if (!server) return fail(server.error());
+  out.server = std::move(*server);
+  out.tidying = std::jthread([live](const std::stop_token& stop) {
+    while (sleep_for(kRowsAreKept / 2, stop)) live->let_go();
+  });
+  log.info("the status page is served", {{"port", out.server->port()}});
+  return {};
+}
+
 GitLoop git_loop(const SweepContext& context, const Options& options, Metrics& metrics) {
   const config::GitConfig& git = options.config.git;
   return {context.api,
@@ -256,13 +283,14 @@ void watch_and_sweep(SweepContext context, RunOptions options, Readiness& readin
 void sweep_while_leading(const SweepContext& context, const Options& options,
                          const RunOptions& run_options, const PushEndpoint& pushes,
                          Readiness& readiness, LiveStatus* live, Writing* git,
-                         std::uint16_t ops_port, Metrics& metrics, const std::stop_token& stop) {
+                         const std::string& status_annotation, Metrics& metrics,
+                         const std::stop_token& stop) {
   kube::LeaderElection election(
       context.api, context.clock,
       {.ns = options.system_namespace,
        .name = std::string(kLeaseName),
        .identity = options.identity.empty() ? host_name() : options.identity,
-       .annotations = {{kStatusAnnotation, live == nullptr ? "" : live->announcement(ops_port)}}},
+       .annotations = {{kStatusAnnotation, status_annotation}}},
       metrics, context.log);
   readiness.standing_by(true);
   pushes.leading(false);
@@ -282,22 +310,29 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
                          .schedule = options.config.sweeper.schedule,
                          .seed = std::random_device{}()};
   Readiness readiness(context.clock, readiness_patience(run_options, context.clock.wall_now()));
-  // Only the Lease says where it is answered.
+  // Only the Lease says where `status` is answered.
+  const bool answers_status = options.leader_elect && options.config.sweeper.serve_status;
   std::optional<LiveStatus> served;
-  if (options.leader_elect && options.config.sweeper.serve_status) {
+  if (answers_status || !options.config.sweeper.ui_listen.empty()) {
     served.emplace(context, run_options.sweep);
   }
   LiveStatus* live = served ? &*served : nullptr;
+  LiveStatus* asked = answers_status ? live : nullptr;
   auto ops = net::Server::start(
       {.listen = options.config.ops_listen,
        .max_body_bytes = kMaxOpsBodyBytes,
        .soft_max_connections = kMaxOpsConnections,
        .hard_max_connections = 2 * kMaxOpsConnections},
-      [&readiness, &metrics, live](const net::ServerRequest& request) {
-        return answer_ops(request, readiness, metrics, live);
+      [&readiness, &metrics, asked](const net::ServerRequest& request) {
+        return answer_ops(request, readiness, metrics, asked);
       },
       context.log);
   if (!ops) return refuse(ops.error(), kExitUsage);
+  PageEndpoint page;
+  if (auto serving = serve_page(options.config.sweeper.ui_listen, live, context.log, page);
+      !serving) {
+    return refuse(serving.error(), kExitUsage);
+  }
   PushEndpoint pushes;
   if (auto listening =
           listen_for_pushes(options.config.receivers, context.clock, metrics, context.log, pushes);
@@ -318,13 +353,14 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
                                {"leader_elect", options.leader_elect}});
   wait_for_api(context, run_options, readiness, stop);
   if (options.leader_elect) {
-    sweep_while_leading(context, options, run_options, pushes, readiness, live, git, (*ops)->port(),
-                        metrics, stop);
+    sweep_while_leading(context, options, run_options, pushes, readiness, live, git,
+                        asked == nullptr ? "" : asked->announcement((*ops)->port()), metrics, stop);
   } else {
-    watch_and_sweep(context, run_options, readiness, nullptr, git, stop);
+    watch_and_sweep(context, run_options, readiness, live, git, stop);
   }
   readiness.stopping();
   if (pushes.server) pushes.server->stop(Deadline::after(kOpsStop));
+  if (page.server) page.server->stop(Deadline::after(kOpsStop));
   (*ops)->stop(Deadline::after(kOpsStop));
   context.log.info("stopped");
   return kExitOk;

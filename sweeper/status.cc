@@ -50,6 +50,7 @@ std::vector<StatusRow> rows_of(std::vector<WorkloadPlan> plans, const RunningByW
         row.reason = "its last roll failed: " + plan.failure;
       }
       row.since = std::move(slot.since);
+      if (slot.rolled_from) row.rolled_from = slot.rolled_from->str();
     }
   }
   return rows;

@@ -34,6 +34,9 @@ struct StatusRow {
   Verdict verdict = Verdict::kUpToDate;
   std::string reason;
   std::string since;  // RFC 3339, of the newest history entry; "" for none
+  // The stamp from which the sweeper's last roll came; "" where the newest entry is none of its
+  // rolls. Of the page alone: `status` does not print it.
+  std::string rolled_from = {};
 
   friend bool operator==(const StatusRow&, const StatusRow&) = default;
 };

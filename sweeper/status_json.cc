@@ -12,10 +12,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMaxAge = 1'000'000'000;  // seconds: thirty years
 
-std::string dumped(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 // What comes from another process may be anything: a key that is missing or of another type makes
 // the whole answer invalid, which ends in one place.
 struct Malformed {
@@ -114,6 +110,10 @@ SweeperStatus answer_of(const Json& document) {
 }
 
 }  // namespace
+
+std::string dumped(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Json to_json(const RunningSlot& running) {
   Json out = Json::array();

@@ -23,6 +23,9 @@ inline constexpr int kStatusVersion = 1;
 // The API client reads no answer that is longer (an object's bound): some 20,000 slots.
 inline constexpr std::size_t kMaxStatusBytes = std::size_t{8} * 1024 * 1024;
 
+// One line; bytes that are no UTF-8 are replaced.
+std::string dumped(const nlohmann::ordered_json& value);
+
 nlohmann::ordered_json to_json(const RunningSlot& running);
 nlohmann::ordered_json to_json(const StatusRow& row);
 nlohmann::ordered_json to_json(const std::vector<CollectProblem>& problems);

@@ -83,6 +83,11 @@ std::string listen_address(const YamlValue& value) {
   return text;
 }
 
+// "": nowhere.
+std::string optional_listen_address(const YamlValue& value) {
+  return value.text().empty() ? std::string() : listen_address(value);
+}
+
 std::vector<std::string> namespaces(const YamlValue& value) {
   std::vector<std::string> out;
   if (value.list().size() > kMaxNamespaces) {
@@ -280,7 +285,8 @@ class Reader {
           }},
          {"adopt", [&](const YamlValue& v) { s.adopt = v.flag(); }},
          {"waves", [&](const YamlValue& v) { s.waves = v.flag(); }},
-         {"serveStatus", [&](const YamlValue& v) { s.serve_status = v.flag(); }}});
+         {"serveStatus", [&](const YamlValue& v) { s.serve_status = v.flag(); }},
+         {"uiListen", [&](const YamlValue& v) { s.ui_listen = optional_listen_address(v); }}});
   }
 
   void read_defaults(const YamlValue& value) {
@@ -377,14 +383,13 @@ class Reader {
 
   void read_receivers(const YamlValue& value) {
     ReceiversConfig& r = config_.receivers;
-    read_section(
-        value, {{"listen",
-                 [&](const YamlValue& v) { r.listen = v.text().empty() ? "" : listen_address(v); }},
-                {"certFile", [&](const YamlValue& v) { r.certificate_file = path(v); }},
-                {"keyFile", [&](const YamlValue& v) { r.key_file = path(v); }},
-                {"sources", [&](const YamlValue& v) {
-                   for (const YamlValue& element : v.list()) read_source(element);
-                 }}});
+    read_section(value,
+                 {{"listen", [&](const YamlValue& v) { r.listen = optional_listen_address(v); }},
+                  {"certFile", [&](const YamlValue& v) { r.certificate_file = path(v); }},
+                  {"keyFile", [&](const YamlValue& v) { r.key_file = path(v); }},
+                  {"sources", [&](const YamlValue& v) {
+                     for (const YamlValue& element : v.list()) read_source(element);
+                   }}});
     if (r.listen.empty() != r.sources.empty()) value.fail("needs both listen and sources");
     if (r.certificate_file.has_value() != r.key_file.has_value()) {
       value.fail("needs both certFile and keyFile, or neither");

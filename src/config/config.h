@@ -53,6 +53,7 @@ struct SweeperConfig {
   bool adopt = true;         // write down what workloads without stamps run (tidemark.dev/baseline)
   bool waves = true;         // one workload of an image first, then a tenth, then the rest
   bool serve_status = true;  // answer `status` from memory; the leader then watches pods too
+  std::string ui_listen;     // of the status page; "": none
 };
 
 // One value of the file, for people and for a reload.

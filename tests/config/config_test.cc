@@ -291,6 +291,7 @@ sweeper:
   waves: false
   adopt: false
   serveStatus: false
+  uiListen: 127.0.0.1:8082
 defaults:
   sweep: roll
   mode: pin
@@ -349,6 +350,7 @@ registries:
   EXPECT_FALSE(config.sweeper.waves);
   EXPECT_FALSE(config.sweeper.adopt);
   EXPECT_FALSE(config.sweeper.serve_status);
+  EXPECT_EQ(config.sweeper.ui_listen, "127.0.0.1:8082");
   EXPECT_EQ(config.defaults.sweep, workload::SweepMode::kRoll);
   EXPECT_EQ(config.defaults.mode, workload::StampMode::kPin);
   EXPECT_FALSE(config.defaults.stamp);
