@@ -17,6 +17,8 @@ readonly kClusterPackages=(
   iproute2 nftables iptables conntrack util-linux procps curl openssl ca-certificates
   buildah mmdebstrap debian-archive-keyring)
 
+readonly kBrowserPackages=(chromium fonts-dejavu-core)
+
 # missing_packages GROUP...: what is to be installed, one a line. Asks dpkg once, and no network.
 missing_packages() {
   local group wanted alternative have

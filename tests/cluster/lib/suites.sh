@@ -2,7 +2,7 @@
 # "PASSED FAILED SKIPPED" with `count`, and returns 1 when something failed.
 # shellcheck shell=bash disable=SC2154
 
-readonly kSuites=(unit lint asan tsan fuzz integration cluster)
+readonly kSuites=(unit lint asan tsan fuzz integration cluster browser)
 # The system's Python: its pytest and yaml come from Debian's packages.
 readonly kPython=/usr/bin/python3
 
@@ -97,16 +97,16 @@ suite_lint() {
   return $result
 }
 
-# pytest_suite FOLDER [FILE]: all of it; FILE, whose tests mostly wait, beside the others in a session (and on a cluster) of
+# pytest_suite FOLDER [FILE]: all of it, by the Python that a caller names in `python`; FILE, whose tests mostly wait, beside the others in a session (and on a cluster) of
 # its own, its output at the end.
 pytest_suite() {
-  local folder=$top/tests/$1 aside=${2:-} reports other='' result=0
+  local folder=$top/tests/$1 aside=${2:-} python=${python:-$kPython} reports other='' result=0
   reports=$(mktemp -d)
   if [[ -n $aside ]]; then
-    "$kPython" -m pytest "$folder/$aside" --junitxml "$reports/aside.xml" -v >"$reports/aside.log" 2>&1 &
+    "$python" -m pytest "$folder/$aside" --junitxml "$reports/aside.xml" -v >"$reports/aside.log" 2>&1 &
     other=$!
   fi
-  "$kPython" -m pytest "$folder" ${aside:+--ignore "$folder/$aside"} --junitxml "$reports/all.xml" -v >&2 || result=$?
+  "$python" -m pytest "$folder" ${aside:+--ignore "$folder/$aside"} --junitxml "$reports/all.xml" -v >&2 || result=$?
   count_report "$kPython" "$here/lib/count_tests.py" junit "$reports/all.xml"
   if [[ -n $other ]]; then
     say "  waiting for $aside"
@@ -131,6 +131,28 @@ suite_cluster() {
   deps_install cluster
   build_programs || return 1
   pytest_suite cluster
+}
+
+# What drives the browser, pinned, in a virtual environment outside the tree that sees Debian's packages too. Prints its Python.
+browser_python() {
+  local requirements=$top/tests/browser/requirements.txt venv
+  venv=$(cache_dir)/browser/$({ cat "$requirements" && "$kPython" --version; } | sha256sum | cut -c 1-16)
+  if [[ ! -e $venv/complete ]]; then
+    say "  installing what tests/browser/requirements.txt names"
+    "$kPython" -m venv --clear --system-site-packages "$venv" >&2
+    "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2
+    touch "$venv/complete"
+  fi
+  printf '%s\n' "$venv/bin/python"
+}
+
+suite_browser() {
+  local python
+  [[ $(id -u) == 0 ]] || { skip "it needs root for the network namespace of its API server" && return; }
+  deps_install cluster browser
+  build_programs || return 1
+  python=$(browser_python) || return 1
+  pytest_suite browser
 }
 
 # one_after_another RESULTS SUITE...: runs them, and writes what came of it to the file RESULTS: a line of "PASSED FAILED SKIPPED"
