@@ -69,6 +69,35 @@ def test_every_slot_with_its_state_and_the_filters(three, served, visit, shot, n
     expect(rows(page)).to_have_count(3)
 
 
+MOVED = {"web": {}, "cart": {"tidemark.dev/hold": "true", "tidemark.dev/hold-reason": "release freeze"},
+         "payments": {"tidemark.dev/window": "0 3 1 1 * 1h"}, "search": {"tidemark.dev/sweep": "report"}}
+
+
+def test_the_pictures_of_the_readme(deploy, kubectl, serve, chromium, shot, registry, ns):
+    """Real rows, under names that mean something to a reader."""
+    for name in ("catalog", "checkout", "mail"):
+        deploy(name)
+    for name, annotations in MOVED.items():
+        deploy(name, {"tidemark.dev/sweep": "roll"} | annotations).move("second")
+    url = serve("--no-leader-elect", "-n", ns)
+    context = chromium.new_context(viewport={"width": 1180, "height": 700})
+    page = context.new_page()
+
+    def renamed(route):
+        text = route.fetch().text()
+        route.fulfill(body=text.replace(f"{registry.address}/{ns}", "registry.example.com/shop").replace(ns, "shop"),
+                      content_type="application/json")
+    page.route("**/api/v1/*[!s]", renamed)
+    page.route("**/api/v1/slots?*", renamed)
+    page.goto(url)
+    expect(rows(page)).to_have_count(7)
+    assert {"held", "window", "reported", "up-to-date"} <= set(states(page).values())
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        shot(page, f"status-page-{scheme}")
+    context.close()
+
+
 def test_one_slot_by_its_link(three, served, visit, shot, ns):
     url = served()
     page = visit(url)
