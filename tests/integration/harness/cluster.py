@@ -75,7 +75,7 @@ class Cluster:
                   "users": [{"name": "u", "user": {"token": token}}],
                   "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}
         suffix = "-proxied" if server else ""
-        path = self.tmp / f"{service_account}{suffix}.kubeconfig"
+        path = self.tmp / f"{service_account}-{ns}{suffix}.kubeconfig"
         path.write_text(yaml.safe_dump(config))
         path.chmod(0o600)
         return path
