@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "image/reference.h"
 #include "sweeper/status_json.h"
 #include "workload/settings.h"
@@ -103,13 +104,6 @@ Take verdict(std::optional<Verdict>& out) {
   };
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return lower(c); });
-  return text;
-}
-
 // `search` in lower case.
 bool matches(const StatusRow& row, const SlotsQuery& query, const std::string& search) {
   if (!query.ns.empty() && row.ns != query.ns) return false;
@@ -117,7 +111,8 @@ bool matches(const StatusRow& row, const SlotsQuery& query, const std::string& s
   if (!query.slot.empty() && row.slot != query.slot) return false;
   if (query.verdict && row.verdict != *query.verdict) return false;
   if (search.empty()) return true;
-  const std::string all = lower(row.ns + "/" + row.workload + "/" + row.slot + " " + row.image);
+  const std::string all =
+      ascii_lower(row.ns + "/" + row.workload + "/" + row.slot + " " + row.image);
   return all.find(search) != std::string::npos;
 }
 
@@ -237,7 +232,7 @@ std::string overview_json(const KnownRows& known) {
 }
 
 std::string slots_json(const KnownRows& known, const SlotsQuery& query) {
-  const std::string search = lower(query.search);
+  const std::string search = ascii_lower(query.search);
   std::size_t total = 0;
   std::string rows;
   for (const StatusRow& row : known.status.rows) {

@@ -1,10 +1,10 @@
 #include "sweeper/tracked.h"
 
 #include <algorithm>
-#include <cctype>
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "kube/api.h"
 #include "workload/annotations.h"
 #include "workload/records.h"
@@ -82,13 +82,6 @@ std::optional<Stamp> last_roll_from(const std::vector<workload::HistoryEntry>& h
   return std::nullopt;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 }  // namespace
 
 std::string object_path(const workload::Kind& kind, std::string_view ns, std::string_view name) {
@@ -96,7 +89,7 @@ std::string object_path(const workload::Kind& kind, std::string_view ns, std::st
 }
 
 std::string object_label(const workload::Kind& kind, std::string_view name) {
-  return lower(kind.kind) + (kind.custom ? "." + kind.group : "") + "/" + std::string(name);
+  return ascii_lower(kind.kind) + (kind.custom ? "." + kind.group : "") + "/" + std::string(name);
 }
 
 std::string Workload::label() const { return object_label(*kind, name); }

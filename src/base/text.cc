@@ -30,6 +30,14 @@ std::string brief_quote(std::string_view text) {
   return json_quote(text.substr(0, kMaxQuotedBytes));
 }
 
+char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+std::string ascii_lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = ascii_lower(c);
+  return out;
+}
+
 void append_part(std::string& text, std::string_view separator, std::string_view part) {
   if (!text.empty()) text += separator;
   text += part;

@@ -16,6 +16,9 @@ std::string_view take_word(std::string_view& text);
 // As much of it as a message needs to be recognised by, as json_quote() writes it. (Under the name
 // `quoted` a std::string would find the standard library's.)
 std::string brief_quote(std::string_view text);
+// A to Z become a to z, whatever the locale; all other bytes stay.
+char ascii_lower(char c);
+std::string ascii_lower(std::string_view text);
 // "a", then "a; b": `separator` between the parts, none before the first.
 void append_part(std::string& text, std::string_view separator, std::string_view part);
 // At most so many bytes of it, and no part of a UTF-8 character at the end.

@@ -38,14 +38,6 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
-}
-
 // Without blanks around it, and one for several within.
 std::string trim_all(std::string_view text) {
   std::string out;
@@ -59,7 +51,7 @@ std::string trim_all(std::string_view text) {
 std::map<std::string, std::string> canonical_headers(const net::Request& request) {
   std::map<std::string, std::string> out{{"host", request.url.host_header()}};
   for (const net::Header& header : request.headers) {
-    const auto [position, added] = out.emplace(lower(header.name), trim_all(header.value));
+    const auto [position, added] = out.emplace(ascii_lower(header.name), trim_all(header.value));
     if (!added) position->second += "," + trim_all(header.value);
   }
   return out;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
+
 namespace tidemark::gitops {
 namespace {
 
@@ -53,11 +55,7 @@ bool is_date(std::string_view text) {
 bool is_word(std::string_view text) {
   constexpr auto kWords = std::to_array<std::string_view>(
       {"y", "n", "yes", "no", "on", "off", "true", "false", "null"});
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return std::ranges::find(kWords, lower) != kWords.end();
+  return std::ranges::find(kWords, ascii_lower(text)) != kWords.end();
 }
 
 bool is_plain_string(std::string_view text) {

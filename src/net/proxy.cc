@@ -2,12 +2,12 @@
 // the de-facto rule of the Kubernetes world); curl differs in ".example.com", which there matches
 // example.com itself as well.
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <ranges>
 #include <string_view>
 
 #include "base/base64.h"
+#include "base/text.h"
 #include "net/cidr.h"
 #include "net/client.h"
 #include "net/socket_address.h"
@@ -17,14 +17,6 @@ namespace {
 
 // More entries than any configuration has; each is compared with each request's host.
 constexpr std::size_t kMaxNoProxyEntries = 1024;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) {
-    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  });
-  return result;
-}
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -54,7 +46,7 @@ Result<Proxy> parse_proxy(const std::string& variable, std::string value) {
     return fail(ErrorKind::kInvalid, variable + ": " + std::string(why));
   };
   if (value.find("://") == std::string::npos) value.insert(0, "http://");
-  if (lower(value.substr(0, 8)) == "https://") {
+  if (ascii_lower(value.substr(0, 8)) == "https://") {
     return invalid("https:// proxies are not supported, only http://");
   }
   std::string authorization;
@@ -124,7 +116,7 @@ bool trimmed_entry_matches(const std::string& text, const Target& target) {
   const std::size_t begin = text.find_first_not_of(" \t");
   if (begin == std::string::npos) return false;
   const std::size_t end = text.find_last_not_of(" \t");
-  return entry_matches(lower(std::string_view(text).substr(begin, end - begin + 1)), target);
+  return entry_matches(ascii_lower(std::string_view(text).substr(begin, end - begin + 1)), target);
 }
 
 }  // namespace
@@ -132,7 +124,7 @@ bool trimmed_entry_matches(const std::string& text, const Target& target) {
 Result<ProxyOptions> ProxyOptions::from(const Variables& variables) {
   const auto either = [&](const std::string& upper) -> std::pair<std::string, std::string> {
     if (std::string value = variables(upper); !value.empty()) return {upper, std::move(value)};
-    return {lower(upper), variables(lower(upper))};
+    return {ascii_lower(upper), variables(ascii_lower(upper))};
   };
   ProxyOptions options;
   // A CGI server passes the client's "Proxy:" header on as HTTP_PROXY.
@@ -184,7 +176,7 @@ const Proxy* ProxyOptions::select(const Url& url) const {
   const std::optional<Proxy>& proxy = url.tls ? https : http;
   if (!proxy) return nullptr;
   Target target{
-      .host = lower(url.host), .port = url.port, .address = SocketAddress::parse(url.host)};
+      .host = ascii_lower(url.host), .port = url.port, .address = SocketAddress::parse(url.host)};
   if (target.host.ends_with('.')) target.host.pop_back();
   if (target.host == "localhost" || (target.address && target.address->is_loopback())) {
     return nullptr;

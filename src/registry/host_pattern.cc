@@ -2,10 +2,10 @@
 
 #include <cstddef>
 
+#include "base/text.h"
+
 namespace tidemark::registry {
 namespace {
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 struct HostPort {
   std::string_view host;
@@ -39,7 +39,8 @@ bool host_matches(std::string_view pattern, std::string_view host) {
     if (pi < p.size() && p[pi] == '*') {
       star = pi++;
       star_end = hi;
-    } else if (pi < p.size() && (p[pi] == '?' ? h[hi] != '.' : lower(p[pi]) == lower(h[hi]))) {
+    } else if (pi < p.size() &&
+               (p[pi] == '?' ? h[hi] != '.' : ascii_lower(p[pi]) == ascii_lower(h[hi]))) {
       ++pi;
       ++hi;
     } else if (star != std::string_view::npos && h[star_end] != '.') {

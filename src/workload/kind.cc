@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "workload/pointer.h"
 #include "workload/settings.h"
 
@@ -52,14 +53,6 @@ constexpr std::array kShortNames = {
     ShortName{"rc", "replicationcontrollers"},
     ShortName{"po", "pods"},
 };
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 // Enough to recognise a pointer in a message.
 constexpr std::size_t kMaxQuotedBytes = 80;
@@ -119,7 +112,7 @@ std::span<const Kind> builtin_kinds() {
 }
 
 std::string guess_plural(std::string_view kind) {
-  std::string plural = lower(kind);
+  std::string plural = ascii_lower(kind);
   if (plural.ends_with("s")) return plural + "es";
   if (plural.ends_with("y")) {
     plural.pop_back();
@@ -193,7 +186,7 @@ const Kind* KindTable::find(std::string_view group, std::string_view kind) const
 }
 
 const Kind* KindTable::find_by_name(std::string_view name) const {
-  const std::string wanted = lower(name);
+  const std::string wanted = ascii_lower(name);
   const std::string_view resource = std::string_view(wanted).substr(0, wanted.find('.'));
   const std::string_view suffix =
       resource.size() == wanted.size() ? "" : std::string_view(wanted).substr(resource.size() + 1);
@@ -201,7 +194,7 @@ const Kind* KindTable::find_by_name(std::string_view name) const {
     const auto is_short = [&](const ShortName& s) {
       return !kind.custom && s.name == resource && s.plural == kind.plural;
     };
-    const bool named = resource == kind.plural || resource == lower(kind.kind) ||
+    const bool named = resource == kind.plural || resource == ascii_lower(kind.kind) ||
                        std::ranges::any_of(kShortNames, is_short);
     // "deployments.apps" and "deployments.v1.apps"
     return named && (resource.size() == wanted.size() || suffix == kind.group ||

@@ -208,5 +208,11 @@ TEST(WorkerPool, RunsWhatIsQueuedAndRefusesWhatIsTooMuch) {
   EXPECT_EQ(ran, 3) << "the destructor runs what was accepted";
 }
 
+TEST(Text, LowersAsciiAlone) {
+  EXPECT_EQ(ascii_lower("Registry.EXAMPLE.com:[@`{"), "registry.example.com:[@`{");
+  EXPECT_EQ(ascii_lower("\xC3\x84\xE9"), "\xC3\x84\xE9");
+  EXPECT_EQ(ascii_lower('Z'), 'z');
+}
+
 }  // namespace
 }  // namespace tidemark
