@@ -7,8 +7,8 @@
 #include <functional>
 #include <set>
 #include <string>
-#include <thread>
 
+#include "support/soon.h"
 #include "sweeper/cluster.h"
 
 namespace tidemark::sweeper {
@@ -16,6 +16,7 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): the tests' own words
 using std::chrono::milliseconds;
+using tidemark::testing::soon;
 
 constexpr const char* kDeployments = "/apis/apps/v1/deployments";
 constexpr const char* kNamespaces = "/api/v1/namespaces";
@@ -36,15 +37,6 @@ class InventoryTest : public ::testing::Test {
     std::set<std::string> out;
     for (const Workload& workload : collection.workloads) out.insert(workload.name);
     return out;
-  }
-  // Watches deliver in their own time, which is soon.
-  static bool soon(const std::function<bool()>& holds) {
-    const Deadline deadline = Deadline::after(std::chrono::seconds{20});
-    while (!holds()) {
-      if (deadline.expired()) return false;
-      std::this_thread::yield();
-    }
-    return true;
   }
   static bool soon_named(Inventory& inventory, const std::set<std::string>& wanted) {
     return soon([&] {

@@ -3,13 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <memory>
 #include <sstream>
-#include <thread>
 
 #include "sweeper/ask_sweeper.h"
 #include "sweeper/cluster.h"
 #include "sweeper/commands.h"
+#include "sweeper/live.h"
 #include "sweeper/status_json.h"
 #include "workload/records.h"
 
@@ -22,7 +21,7 @@ constexpr const char* kLease =
     "/apis/coordination.k8s.io/v1/namespaces/tidemark-system/leases/tidemark-sweeper";
 constexpr const char* kPods = "/api/v1/namespaces/tidemark-system/pods";
 
-class LiveStatusTest : public ::testing::Test {
+class LiveStatusTest : public LiveTest {
  protected:
   LiveStatusTest() {
     options_.command = Command::kStatus;
@@ -60,30 +59,7 @@ class LiveStatusTest : public ::testing::Test {
   // Sweeps once, and answers from then on.
   void lead(const Selection& selection = {}) {
     cluster_.options.selection = selection;
-    SweepOptions sweeps = cluster_.options;
-    sweeps.dry_run = true;
-    live_ = std::make_unique<LiveStatus>(cluster_.context(), sweeps);
-    inventory_ = std::make_unique<Inventory>(
-        cluster_.api,
-        InventoryOptions{.kinds = {}, .selection = selection, .defaults = {}, .pods = true},
-        Logger::none());
-    live_->lead(*inventory_);
-    const auto report = sweeper::sweep(
-        cluster_.context(), sweeps,
-        [this](const std::stop_token& stop) { return inventory_->snapshot(stop); }, {});
-    ASSERT_TRUE(report);
-    live_->learned(*report, /*whole=*/true);
-    ASSERT_TRUE(soon([&] { return inventory_->running().problems.empty(); }));
-  }
-
-  // Watches deliver in their own time, which is soon.
-  static bool soon(const std::function<bool()>& holds) {
-    const Deadline deadline = Deadline::after(std::chrono::seconds{20});
-    while (!holds()) {
-      if (deadline.expired()) return false;
-      std::this_thread::yield();
-    }
-    return true;
+    LiveTest::lead();
   }
 
   net::Response answer(const std::string& query = "", const std::string& method = "GET") {
@@ -125,10 +101,7 @@ class LiveStatusTest : public ::testing::Test {
     return {code, out.str(), err.str()};
   }
 
-  Cluster cluster_;
   Options options_;
-  std::unique_ptr<LiveStatus> live_;
-  std::unique_ptr<Inventory> inventory_;
 };
 
 TEST_F(LiveStatusTest, ShowsTheRowsOfTheApiServerAndAsksNobody) {

@@ -5,9 +5,9 @@
 #include <functional>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include "sweeper/cluster.h"
+#include "sweeper/live.h"
 #include "sweeper/page_api.h"
 #include "sweeper/page_assets.h"
 #include "workload/records.h"
@@ -18,7 +18,7 @@ namespace {
 using namespace testing;  // NOLINT(google-build-using-namespace): the tests' own words
 
 // Three workloads in two namespaces: one up to date, one held, one whose registry does not answer.
-class PageTest : public ::testing::Test {
+class PageTest : public LiveTest {
  protected:
   PageTest() {
     cluster_.add_namespace("team-b");
@@ -44,40 +44,6 @@ class PageTest : public ::testing::Test {
   }
 
   void put(const Spec& spec) { cluster_.put(spec); }
-
-  // As at first, before any replica leads.
-  void start() {
-    SweepOptions sweeps = cluster_.options;
-    sweeps.dry_run = true;
-    live_ = std::make_unique<LiveStatus>(cluster_.context(), sweeps);
-  }
-
-  // Sweeps once, and knows everything from then on.
-  void lead() {
-    start();
-    SweepOptions sweeps = cluster_.options;
-    sweeps.dry_run = true;
-    inventory_ = std::make_unique<Inventory>(
-        cluster_.api, InventoryOptions{.kinds = {}, .selection = {}, .defaults = {}, .pods = true},
-        Logger::none());
-    live_->lead(*inventory_);
-    const auto report = sweeper::sweep(
-        cluster_.context(), sweeps,
-        [this](const std::stop_token& stop) { return inventory_->snapshot(stop); }, {});
-    ASSERT_TRUE(report);
-    live_->learned(*report, /*whole=*/true);
-    ASSERT_TRUE(soon([&] { return inventory_->running().problems.empty(); }));
-  }
-
-  // Watches deliver in their own time, which is soon.
-  static bool soon(const std::function<bool()>& holds) {
-    const Deadline deadline = Deadline::after(std::chrono::seconds{20});
-    while (!holds()) {
-      if (deadline.expired()) return false;
-      std::this_thread::yield();
-    }
-    return true;
-  }
 
   net::Response ask(std::string_view path, std::string_view query = "",
                     std::string_view method = "GET", const net::Headers& headers = {}) {
@@ -111,10 +77,6 @@ class PageTest : public ::testing::Test {
       return holds();
     });
   }
-
-  Cluster cluster_;
-  std::unique_ptr<LiveStatus> live_;
-  std::unique_ptr<Inventory> inventory_;
 };
 
 using Names = std::vector<std::string>;
