@@ -11,7 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
 from harness import manifests, programs  # noqa: E402
-from harness.cluster import Cluster  # noqa: E402
+from harness.fixtures import cluster, kubectl, ns, registry, tmp  # noqa: E402,F401
 from harness.processes import Process, free_port, wait_for  # noqa: E402
 from harness.registry import Image  # noqa: E402
 
@@ -23,42 +23,10 @@ expect.set_options(timeout=20_000)  # of a busy machine
 
 
 @pytest.fixture(scope="session")
-def tmp(tmp_path_factory):
-    return tmp_path_factory.mktemp("browser")
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp):
-    cluster = Cluster(os.environ.get("TIDEMARK_TEST_CLUSTER", f"browser-{os.getpid()}"), tmp)
-    try:
-        programs.install(cluster)
-        yield cluster
-    finally:
-        cluster.down()
-
-
-@pytest.fixture(scope="session")
-def kubectl(cluster):
-    return cluster.kubectl
-
-
-@pytest.fixture(scope="session")
-def registry(cluster):
-    return cluster.registry
-
-
-@pytest.fixture(scope="session")
 def webhook(cluster, tmp):
     webhook = programs.Webhook(cluster, tmp).wait_ready().serve_cluster()
     yield webhook
     webhook.process.kill()
-
-
-@pytest.fixture
-def ns(kubectl, webhook):
-    name = kubectl.namespace()
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture
@@ -117,10 +85,11 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium):
-    """visit(url, options of the context): a page. At the end of the test nothing went wrong in any, and nothing else was asked."""
+    """visit(url, options of the context): a page, to which `before` is done before it is there. At the end of the test nothing went
+    wrong in any, and nothing else was asked."""
     contexts, wrong = [], []
 
-    def open_page(url, **options):
+    def open_page(url, before=lambda page: None, **options):
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
         contexts.append(context)
         page = context.new_page()
@@ -130,6 +99,7 @@ def visit(chromium):
         page.on("dialog", lambda dialog: (wrong.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
         origin = urllib.parse.urlsplit(url).netloc
         page.on("request", lambda request: urllib.parse.urlsplit(request.url).netloc != origin and wrong.append(request.url))
+        before(page)
         page.goto(url)
         return page
 

@@ -73,29 +73,24 @@ MOVED = {"web": {}, "cart": {"tidemark.dev/hold": "true", "tidemark.dev/hold-rea
          "payments": {"tidemark.dev/window": "0 3 1 1 * 1h"}, "search": {"tidemark.dev/sweep": "report"}}
 
 
-def test_the_pictures_of_the_readme(deploy, kubectl, serve, chromium, shot, registry, ns):
+def test_the_pictures_of_the_readme(deploy, served, visit, shot, registry, ns):
     """Real rows, under names that mean something to a reader."""
     for name in ("catalog", "checkout", "mail"):
         deploy(name)
     for name, annotations in MOVED.items():
         deploy(name, {"tidemark.dev/sweep": "roll"} | annotations).move("second")
-    url = serve("--no-leader-elect", "-n", ns)
-    context = chromium.new_context(viewport={"width": 1180, "height": 700})
-    page = context.new_page()
 
     def renamed(route):
         text = route.fetch().text()
         route.fulfill(body=text.replace(f"{registry.address}/{ns}", "registry.example.com/shop").replace(ns, "shop"),
                       content_type="application/json")
-    page.route("**/api/v1/*[!s]", renamed)
-    page.route("**/api/v1/slots?*", renamed)
-    page.goto(url)
+
+    page = visit(served(), before=lambda page: page.route("**/api/v1/slots?*", renamed), viewport={"width": 1180, "height": 700})
     expect(rows(page)).to_have_count(7)
     assert {"held", "window", "reported", "up-to-date"} <= set(states(page).values())
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         shot(page, f"status-page-{scheme}")
-    context.close()
 
 
 def test_one_slot_by_its_link(three, served, visit, shot, ns):
@@ -223,6 +218,29 @@ def test_on_a_phone(three, served, visit, shot):
     assert is_narrow_enough(page)
 
 
+def luminance(colour):
+    """Of "#rrggbb" (WCAG 2.2, "relative luminance")."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+              for c in (int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5))]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+LOOKS = ("ok", "moving", "waiting", "attention", "trouble", "neutral")
+PAIRS = [(look, f"{look}-soft") for look in LOOKS] + [("accent", "accent-soft"), ("accent", "surface"), ("text", "accent-soft"),
+         ("text", "neutral-soft")] + [(text, ground) for text in ("text", "muted") for ground in ("surface", "page")]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_on_its_ground(served, visit, scheme):
+    page = visit(served(), color_scheme=scheme)
+
+    def lightness(name):
+        return luminance(page.evaluate(f"getComputedStyle(document.documentElement).getPropertyValue('--{name}').trim()")) + 0.05
+
+    contrasts = {pair: max(map(lightness, pair)) / min(map(lightness, pair)) for pair in PAIRS}
+    assert min(contrasts.values()) >= 4.5, sorted(contrasts.items(), key=lambda entry: entry[1])[:3]
+
+
 def test_by_keyboard_alone(three, served, visit):
     page = visit(served())
     expect(rows(page)).to_have_count(3)
@@ -255,9 +273,7 @@ def test_ten_thousand_slots_are_forty_rows(three, served, visit):
                  "running": []} for i in range(first, min(first + count, 10_000))]
         route.fulfill(json={"generation": "1", "total": 10_000, "rows": made})
 
-    page = visit("about:blank")
-    page.route("**/api/v1/slots?*", many)
-    page.goto(served())
+    page = visit(served(), before=lambda page: page.route("**/api/v1/slots?*", many))
     expect(row_of(page, "web-00000")).to_be_visible()
     assert rows(page).count() < 100
     rows(page).first.focus()
@@ -266,7 +282,6 @@ def test_ten_thousand_slots_are_forty_rows(three, served, visit):
     assert rows(page).count() < 100
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight / 2)")
     expect(row_of(page, "web-05000")).to_be_attached()
-    visit.wrong.clear()  # the page's own origin is another than about:blank's
 
 
 def test_a_replica_that_stands_by_says_so(cluster, kubectl, serve, visit):

@@ -7,38 +7,13 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import manifests, programs  # noqa: E402
-from harness.cluster import Cluster  # noqa: E402
+from harness.fixtures import cluster, fresh_namespace, kubectl, ns, registry, tmp  # noqa: E402,F401
 from harness.processes import free_port, wait_for  # noqa: E402
 from harness.proxies import KillSwitch, Proxy  # noqa: E402
 from harness.registry import Image, PrivateRegistry  # noqa: E402
 
 SERVERS = ("docker-registry", "distribution", "crane")  # real registries: test_servers.py
 PRIVATE = ("puller", "correct horse battery staple")
-
-
-@pytest.fixture(scope="session")
-def tmp(tmp_path_factory):
-    return tmp_path_factory.mktemp("integration")
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp):
-    cluster = Cluster(os.environ.get("TIDEMARK_TEST_CLUSTER", f"it-{os.getpid()}"), tmp)
-    try:
-        programs.install(cluster)
-        yield cluster
-    finally:
-        cluster.down()
-
-
-@pytest.fixture(scope="session")
-def kubectl(cluster):
-    return cluster.kubectl
-
-
-@pytest.fixture(scope="session")
-def registry(cluster):
-    return cluster.registry
 
 
 @pytest.fixture(scope="session")
@@ -99,18 +74,6 @@ def plugin_path(tmp, cluster):
     (folder / "kubectl-tidemark").symlink_to(programs.SWEEPER)
     (folder / "kubectl").symlink_to(cluster.kubectl.program)
     return f"{folder}:{os.environ['PATH']}"
-
-
-def fresh_namespace(kubectl):
-    name = kubectl.namespace()
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
-
-
-@pytest.fixture
-def ns(kubectl, webhook):
-    """A fresh namespace in a cluster that Tidemark's webhook serves."""
-    yield from fresh_namespace(kubectl)
 
 
 @pytest.fixture

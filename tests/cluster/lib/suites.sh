@@ -97,8 +97,8 @@ suite_lint() {
   return $result
 }
 
-# pytest_suite FOLDER [FILE]: all of it, by the Python that a caller names in `python`; FILE, whose tests mostly wait, beside the others in a session (and on a cluster) of
-# its own, its output at the end.
+# pytest_suite FOLDER [FILE]: all of it, by the Python that a caller names in `python`; FILE, whose tests mostly wait, beside the
+# others in a session (and on a cluster) of its own, its output at the end.
 pytest_suite() {
   local folder=$top/tests/$1 aside=${2:-} python=${python:-$kPython} reports other='' result=0
   reports=$(mktemp -d)
