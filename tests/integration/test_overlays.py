@@ -57,6 +57,10 @@ def test_a_sweeper_with_rights_in_one_namespace_alone(kubectl, cluster, ns, othe
     kubectl.apply(documents, "--dry-run=server")
     assert all(warning.startswith("tidemark: ") for warning in kubectl.warnings), "its image is in no registry here"
     (deployment,) = [each for each in documents if each["kind"] == "Deployment"]
+    rules = {(each["kind"], each["metadata"]["name"]): each["rules"] for each in built(kubectl, "example") + documents if "rules" in each}
+    assert rules["Role", "tidemark-sweeper-workloads"] == [
+        rule | {"verbs": ["get"]} if rule["resources"] == ["namespaces"] else rule
+        for rule in rules["ClusterRole", "tidemark-sweeper"]], "the base's, but that other namespaces are not to be seen"
     kubectl.apply([each for each in documents if each is not deployment])
     kubeconfig = cluster.kubeconfig_of("tidemark-sweeper", ns)
     arguments = [each.replace("$(POD_NAMESPACE)", ns).replace("/etc/tidemark/config.yaml", str(sweeper.config))
