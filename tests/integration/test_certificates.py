@@ -96,7 +96,7 @@ def admitted(load):
         wait_for("ten admissions in a row", lambda: loading.count >= 10 and not loading.problems_since(time.monotonic() - 1), 15)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def pair(cluster, kubectl, tmp, api, load):
     """Two replicas, bootstrapped and serving the cluster, that look every twelve seconds."""
     blank(kubectl)
@@ -178,31 +178,33 @@ def put_back(kubectl, tmp, **_):
     write_secret(kubectl, issue(tmp / "backup", ends=60 * 86400, life=90))
 
 
-@pytest.mark.parametrize("mischief", [deleted, emptied, rubbish, expired, all_expired, put_back], ids=lambda m: m.__name__)
-def test_a_secret_heals_without_a_lost_admission(kubectl, tmp, api, load, pair, mischief):
-    with load() as loading, Trust(kubectl, pair) as trust:
-        before = wait_for("the pair is settled", lambda: settled(api, pair), LOADED)
-        begun = time.monotonic()
-        mischief(kubectl=kubectl, api=api, tmp=tmp)
-        wait_for("both serve the Secret's new certificate", lambda: settled(api, pair) != before, LOADED)
-        took = time.monotonic() - begun
-        loading.goes_on(3)
-    assert not trust.problems and not loading.problems, (trust.problems[:3], loading.problems[:3])
-    print(f"healed after {took:.1f} s, {loading.count} admissions, none failed")
+class TestHealing:
+    """By one pair of replicas, which end with these tests: what else is published, they would strike out."""
 
+    @pytest.mark.parametrize("mischief", [deleted, emptied, rubbish, expired, all_expired, put_back], ids=lambda m: m.__name__)
+    def test_a_secret_heals_without_a_lost_admission(self, kubectl, tmp, api, load, pair, mischief):
+        with load() as loading, Trust(kubectl, pair) as trust:
+            before = wait_for("the pair is settled", lambda: settled(api, pair), LOADED)
+            begun = time.monotonic()
+            mischief(kubectl=kubectl, api=api, tmp=tmp)
+            wait_for("both serve the Secret's new certificate", lambda: settled(api, pair) != before, LOADED)
+            took = time.monotonic() - begun
+            loading.goes_on(3)
+        assert not trust.problems and not loading.problems, (trust.problems[:3], loading.problems[:3])
+        print(f"healed after {took:.1f} s, {loading.count} admissions, none failed")
 
-@pytest.mark.parametrize("bundle", ["", "another CA"])
-def test_a_bundle_that_somebody_overwrote_heals(kubectl, tmp, api, load, pair, bundle):
-    wait_for("the pair is settled", lambda: settled(api, pair), LOADED)
-    with load() as loading:
-        begun = time.monotonic()
-        publish(kubectl, issue(tmp / "another", ends=86400)["ca.crt"] if bundle else None)
-        wait_for("it is published again", lambda: settled(api, pair), HEALED)
-        healed = time.monotonic()
-        wait_for("admissions go on", lambda: not loading.problems_since(time.monotonic() - 1), SLACK)
-        stays_for("and do not fail again", lambda: not loading.problems_since(time.monotonic() - 1), 3)
-    assert loading.problems, "the bundle matters"
-    print(f"published again after {healed - begun:.1f} s")
+    @pytest.mark.parametrize("bundle", ["", "another CA"])
+    def test_a_bundle_that_somebody_overwrote_heals(self, kubectl, tmp, api, load, pair, bundle):
+        wait_for("the pair is settled", lambda: settled(api, pair), LOADED)
+        with load() as loading:
+            begun = time.monotonic()
+            publish(kubectl, issue(tmp / "another", ends=86400)["ca.crt"] if bundle else None)
+            wait_for("it is published again", lambda: settled(api, pair), HEALED)
+            healed = time.monotonic()
+            wait_for("admissions go on", lambda: not loading.problems_since(time.monotonic() - 1), SLACK)
+            stays_for("and do not fail again", lambda: not loading.problems_since(time.monotonic() - 1), 3)
+        assert loading.problems, "the bundle matters"
+        print(f"published again after {healed - begun:.1f} s")
 
 
 def test_a_replica_whose_clock_is_wrong_harms_nobody(cluster, kubectl, tmp, api, load):
