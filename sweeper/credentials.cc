@@ -19,6 +19,10 @@ std::string key_of(const std::string& ns, const std::string& name) { return ns +
 
 using Named = std::pair<std::string, std::string>;  // namespace, name
 
+// Reads that a connection serves before another one is worth its TLS handshake, which costs the API
+// server as much as some of them.
+constexpr std::size_t kReadsAConnection = 5;
+
 // read() of every one of `wanted`, some at a time.
 template <typename Value, typename Read>
 std::map<std::string, Value> read_all(const std::map<std::string, Named>& wanted,
@@ -27,7 +31,8 @@ std::map<std::string, Value> read_all(const std::map<std::string, Named>& wanted
   if (wanted.empty()) return out;
   for (const auto& [key, named] : wanted) out.try_emplace(key);
   {
-    WorkerPool pool(std::min(std::max<std::size_t>(concurrency, 1), wanted.size()), wanted.size());
+    const std::size_t worth = (wanted.size() + kReadsAConnection - 1) / kReadsAConnection;
+    WorkerPool pool(std::clamp<std::size_t>(concurrency, 1, worth), wanted.size());
     for (auto& [key, value] : out) {
       // It takes all of them: the queue holds as many.
       (void)pool.submit([&value, &read, &named = wanted.at(key)] { value = read(named); });

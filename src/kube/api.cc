@@ -7,6 +7,7 @@
 
 #include "kube/credentials.h"
 #include "kube/http_api.h"
+#include "kube/list_pages.h"
 #include "kube/list_stream.h"
 #include "kube/status.h"
 #include "kube/watch.h"
@@ -136,10 +137,8 @@ class HttpApi final : public Api {
   Result<std::string> send(std::string_view verb, net::Request request, std::size_t max_bytes,
                            Deadline deadline, const std::stop_token& stop);
 
-  // `other_continue_token`: where an expired list may go on (410), if the server says so.
-  Result<PageInfo> list_page(std::string_view path, const Query& query, const ItemSink& item,
-                             Deadline deadline, const std::stop_token& stop,
-                             std::string& other_continue_token);
+  PageRead list_page(std::string_view path, const Query& query, ListStream& stream,
+                     Deadline deadline, const std::stop_token& stop);
 
   Result<std::shared_ptr<net::HttpClient>> client_for(const Credential& credential);
   void count(std::string_view verb, const Result<net::Response>& response) const;
@@ -218,55 +217,36 @@ Result<std::string> HttpApi::send(std::string_view verb, net::Request request,
   return fail(describe_failure(*response, clock_->wall_now()).error);
 }
 
-Result<PageInfo> HttpApi::list_page(std::string_view path, const Query& query, const ItemSink& item,
-                                    Deadline deadline, const std::stop_token& stop,
-                                    std::string& other_continue_token) {
+PageRead HttpApi::list_page(std::string_view path, const Query& query, ListStream& stream,
+                            Deadline deadline, const std::stop_token& stop) {
   net::Request asked = request("GET", path, query);
   asked.max_body_bytes = kMaxStatusBytes;
   const net::HttpClient::StreamLimits limits{
       .headers = deadline, .idle = deadline.remaining(), .whole = deadline};
-  ListStream stream(item);
   auto response = with_credential(
       "list", asked, deadline, stop, [&](net::HttpClient& client, const net::Request& ready) {
         return client.stream(
             ready, limits, [&](std::string_view piece) { return stream.push(piece); }, stop);
       });
-  if (!response) return fail(std::move(response.error()));
-  if (response->status / 100 == 2) return stream.finish();
+  if (!response) return {.info = fail(std::move(response.error()))};
+  if (response->status / 100 == 2) return {.info = stream.finish()};
   ApiFailure failure = describe_failure(*response, clock_->wall_now());
-  other_continue_token = std::move(failure.continue_token);
-  return fail(std::move(failure.error));
+  return {.info = fail(std::move(failure.error)),
+          .other_continue_token = std::move(failure.continue_token)};
 }
 
 Result<ListResult> HttpApi::list(std::string_view path, const ListOptions& options,
                                  const ItemSink& item, Deadline deadline, std::stop_token stop) {
-  ListResult result;
-  std::string token;
-  bool resumed = false;
-  while (true) {
+  const ReadPage read = [&](const std::string& token, ListStream& stream,
+                            const std::stop_token& stop_page) {
     Query query;
     query.add("limit", std::to_string(options.limit))
         .add("labelSelector", options.label_selector)
         .add("fieldSelector", options.field_selector)
         .add("continue", token);
-    std::string other_token;
-    auto page = list_page(path, query, item, deadline, stop, other_token);
-    if (!page) {
-      if (page.error().kind == ErrorKind::kGone && !other_token.empty() && !resumed) {
-        token = std::move(other_token);
-        resumed = true;
-        continue;
-      }
-      return fail(std::move(page.error()));
-    }
-    // The first page's version also where the rest was read at a newer one: a watch from there
-    // repeats changes, but misses none.
-    if (result.pages == 0) result.resource_version = std::move(page->resource_version);
-    ++result.pages;
-    result.items += page->items;
-    if (page->continue_token.empty()) return result;
-    token = std::move(page->continue_token);
-  }
+    return list_page(path, query, stream, deadline, stop_page);
+  };
+  return list_pages(read, item, stop);
 }
 
 Result<std::string> HttpApi::watch(std::string_view path, const WatchOptions& options,

@@ -57,25 +57,12 @@ bool ListStream::push(std::string_view piece) {
   return !failure_;
 }
 
-// Quotes included.
-bool ListStream::in_string(char c) {
-  if (!quoted_) return quoted_ = c == '"';
-  if (escaped_) {
-    escaped_ = false;
-  } else if (c == '\\') {
-    escaped_ = true;
-  } else if (c == '"') {
-    quoted_ = false;
-  }
-  return true;
-}
-
 void ListStream::take_frame(char c) {
   if (frame_.size() == kMaxFrameBytes) {
     failure_ = Error{.kind = ErrorKind::kTooLarge, .message = "list page: too much beside items"};
     return;
   }
-  if (!in_string(c)) {
+  if (!quotes_.take(c)) {
     if (c == '[' && frame_depth_ == 1 && at_items(frame_)) place_ = Place::kItems;
     if (c == '[' || c == '{') ++frame_depth_;
     if ((c == ']' || c == '}') && frame_depth_ > 0) --frame_depth_;
@@ -86,6 +73,7 @@ void ListStream::take_frame(char c) {
 void ListStream::take_between(char c) {
   if (kBlanks.find(c) != std::string_view::npos) return;
   if (c == '{') {
+    if (items_ == 0 && head_) hand_out_head();
     place_ = Place::kItem;
     item_.assign(1, c);
     item_depth_ = 1;
@@ -103,12 +91,17 @@ void ListStream::take_between(char c) {
 // How much of `piece` was taken: up to the item's end at most.
 std::size_t ListStream::take_item(std::string_view piece) {
   std::size_t taken = 0;
-  while (taken < piece.size() && item_depth_ > 0) {
+  // Copies, which stay in registers: nearly all of a page goes through here.
+  Quotes quotes = quotes_;
+  std::size_t depth = item_depth_;
+  while (taken < piece.size() && depth > 0) {
     const char c = piece[taken++];
-    if (in_string(c)) continue;
-    if (c == '{') ++item_depth_;
-    if (c == '}') --item_depth_;
+    if (quotes.take(c)) continue;
+    if (c == '{') ++depth;
+    if (c == '}') --depth;
   }
+  quotes_ = quotes;
+  item_depth_ = depth;
   if (item_.size() + taken > kMaxWatchLineBytes) {
     failure_ = Error{.kind = ErrorKind::kTooLarge, .message = "list page: an item is too large"};
     return taken;
@@ -116,6 +109,13 @@ std::size_t ListStream::take_item(std::string_view piece) {
   item_ += piece.substr(0, taken);
   if (item_depth_ == 0) hand_out();
   return taken;
+}
+
+void ListStream::hand_out_head() const {
+  const json page = json::parse(frame_ + "]}", nullptr, /*allow_exceptions=*/false);
+  const auto metadata = page.find("metadata");
+  if (!page.is_object() || metadata == page.end() || !metadata->is_object()) return head_("");
+  head_(text_of(*metadata, "continue").value_or(""));
 }
 
 void ListStream::hand_out() {

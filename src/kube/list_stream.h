@@ -9,9 +9,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "kube/api.h"
@@ -29,7 +31,11 @@ struct PageInfo {
 
 class ListStream {
  public:
-  explicit ListStream(const Api::ItemSink& item) : sink_(item) {}
+  // Called before the first item, with the continue token that the page begins with; "" where it
+  // comes after the items, or never.
+  using HeadSink = std::function<void(const std::string& continue_token)>;
+  explicit ListStream(const Api::ItemSink& item, HeadSink head = nullptr)
+      : sink_(item), head_(std::move(head)) {}
 
   // False where the page must be given up: finish() says why.
   bool push(std::string_view piece);
@@ -43,16 +49,34 @@ class ListStream {
     kItem,   // in one
   };
 
-  bool in_string(char c);
+  // Where the text is within a string, quotes included.
+  struct Quotes {
+    bool open = false;
+    bool escaped = false;  // the next character of the string has no meaning of its own
+    bool take(char c) {
+      if (!open) return open = c == '"';
+      if (escaped) {
+        escaped = false;
+      } else if (c == '\\') {
+        escaped = true;
+      } else if (c == '"') {
+        open = false;
+      }
+      return true;
+    }
+  };
+
   void take_frame(char c);
   void take_between(char c);
   std::size_t take_item(std::string_view piece);
   void hand_out();
 
+  void hand_out_head() const;
+
   const Api::ItemSink& sink_;
+  const HeadSink head_;
   Place place_ = Place::kFrame;
-  bool quoted_ = false;
-  bool escaped_ = false;         // the next character of the string has no meaning of its own
+  Quotes quotes_;
   std::size_t frame_depth_ = 0;  // of brackets
   std::size_t item_depth_ = 0;
   std::string frame_;  // the page, with a 0 for each item
