@@ -51,24 +51,18 @@ void take(TrackedSlot& slot, const image::Digest& digest) {
   slot.problem.clear();
 }
 
-// The slots whose baseline is missing, or is about to be rolled away.
-std::vector<TrackedSlot*> slots_to_adopt(Workload& workload, const Answers& answers, WallTime now) {
-  std::vector<TrackedSlot*> slots;
+// Whether a slot's baseline is missing, or is about to be rolled away: by its place.
+std::vector<bool> slots_to_adopt(const SharedWorkload& workload, const Answers& answers,
+                                 WallTime now) {
+  std::vector<bool> wanted(workload->slots.size());
   std::optional<WorkloadPlan> planned;
-  for (std::size_t i = 0; i < workload.slots.size(); ++i) {
-    TrackedSlot& slot = workload.slots[i];
-    if (is_adoptable(workload, slot)) {
-      if (served(workload, slot, answers) != nullptr) {
-        slots.push_back(&slot);
-      } else {
-        refuse(slot, "the registry does not say what its tag means");
-      }
-    }
-    if (!slot.adopted) continue;
-    if (!planned) planned = plan_workload(workload, answers, now);
-    if (planned->slots[i].verdict == Verdict::kRoll) slots.push_back(&slot);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const TrackedSlot& slot = workload->slots[i];
+    if (slot.adopted && !planned) planned = plan_workload(workload, answers, now);
+    wanted[i] = is_adoptable(*workload, slot) ||
+                (slot.adopted && planned->slots[i].verdict == Verdict::kRoll);
   }
-  return slots;
+  return wanted;
 }
 
 class Adopter {
@@ -85,21 +79,34 @@ class Adopter {
         stop_(stop),
         deadline_(Deadline::after(options.whole)) {}
 
-  AdoptReport adopt(std::vector<Workload>& workloads) {
-    for (Workload& workload : workloads) consider(workload);
+  AdoptReport adopt(Workloads& workloads) {
+    for (SharedWorkload& workload : workloads) consider(workload);
     for (auto& [ns, candidates] : candidates_) read_pods(ns, candidates);
     for (auto& [ns, candidates] : candidates_) {
       for (auto& [key, candidate] : candidates) judge(candidate);
     }
     for (auto& [workload, slots] : decided_) write(*workload, slots);
+    for (auto& [shared, mine] : changed_) *shared = share(std::move(mine));
     return std::move(report_);
   }
 
  private:
   using Candidates = std::map<std::pair<std::string, std::string>, Candidate>;  // by kind and name
 
-  void consider(Workload& workload) {
-    const auto slots = slots_to_adopt(workload, answers_, now_);
+  void consider(SharedWorkload& shared) {
+    const auto wanted = slots_to_adopt(shared, answers_, now_);
+    if (std::ranges::find(wanted, true) == wanted.end()) return;
+    Workload& workload = changed_.emplace(&shared, *shared).first->second;
+    std::vector<TrackedSlot*> slots;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      TrackedSlot& slot = workload.slots[i];
+      if (!wanted[i]) continue;
+      if (slot.adopted || served(workload, slot, answers_) != nullptr) {
+        slots.push_back(&slot);
+      } else {
+        refuse(slot, "the registry does not say what its tag means");
+      }
+    }
     if (slots.empty()) return;
     switch (workload.rollout) {
       case RolloutState::kIdle:
@@ -282,6 +289,7 @@ class Adopter {
   const Deadline deadline_;
   std::map<std::string, Candidates> candidates_;  // by namespace
   std::map<std::pair<std::string, std::string>, Result<std::vector<image::Digest>>> platforms_;
+  std::map<SharedWorkload*, Workload> changed_;  // what takes their place in the end
   std::map<Workload*, std::vector<TrackedSlot*>> decided_;
   std::size_t writes_ = 0;
   AdoptReport report_;
@@ -292,12 +300,12 @@ class Adopter {
 bool is_adoptable(const Workload& workload, const TrackedSlot& slot) {
   // Of a custom kind nobody knows whose its pods are, nor when all of them are up.
   if (workload.kind->custom || workload.settings.sweep == workload::SweepMode::kOff) return false;
-  return slot.state == State::kNoStamp && slot.reference.has_value();
+  return slot.standing() == State::kNoStamp && slot.reference.has_value();
 }
 
-AdoptReport adopt(std::vector<Workload>& workloads, const Answers& answers,
-                  registry::Resolver& resolver, kube::Api& api, PullCredentials& credentials,
-                  const AdoptOptions& options, WallTime now, const std::stop_token& stop) {
+AdoptReport adopt(Workloads& workloads, const Answers& answers, registry::Resolver& resolver,
+                  kube::Api& api, PullCredentials& credentials, const AdoptOptions& options,
+                  WallTime now, const std::stop_token& stop) {
   if (!options.enabled) return {};
   return Adopter(answers, resolver, api, credentials, options, now, stop).adopt(workloads);
 }

@@ -54,8 +54,8 @@ struct AdoptReport {
 
 // Gives the slots of `workloads` their baselines as if they had been read with them. `credentials`:
 // those that check asked with.
-AdoptReport adopt(std::vector<Workload>& workloads, const Answers& answers,
-                  registry::Resolver& resolver, kube::Api& api, PullCredentials& credentials,
-                  const AdoptOptions& options, WallTime now, const std::stop_token& stop = {});
+AdoptReport adopt(Workloads& workloads, const Answers& answers, registry::Resolver& resolver,
+                  kube::Api& api, PullCredentials& credentials, const AdoptOptions& options,
+                  WallTime now, const std::stop_token& stop = {});
 
 }  // namespace tidemark::sweeper

@@ -21,7 +21,7 @@ bool carries(const workload::PodTemplate& pod_template, const WorkloadPlan& want
   return std::ranges::all_of(wanted.slots, [&](const SlotPlan& planned) {
     if (!planned.changes()) return true;
     return std::ranges::any_of(pod_template.slots, [&](const workload::Slot& slot) {
-      if (slot.id() != planned.slot) return false;
+      if (slot.id() != planned.slot()) return false;
       const auto stamp = stamps.find(slot.stamp_key());
       return stamp != stamps.end() && stamp->second.digest() == *planned.to;
     });
@@ -61,7 +61,7 @@ class Roll {
         clock_(clock),
         options_(options),
         stop_(stop),
-        path_(object_path(*planned.kind, planned.ns, planned.name)),
+        path_(object_path(planned.kind(), planned.ns(), planned.name())),
         plan_(planned) {}
 
   // Nullopt: worth another try, with the reason in last_error().
@@ -71,14 +71,14 @@ class Roll {
       if (text.error().kind == ErrorKind::kNotFound) return outcome(Kind::kNotNeeded);
       return failed(text.error());
     }
-    const auto object = workload::parse_object(*text, *plan_.kind);
+    const auto object = workload::parse_object(*text, plan_.kind());
     if (!object) return failed(object.error());
     if (sent_ && carries(object->pod_template, plan_)) return outcome(Kind::kRolled);
     auto tracked = track_unless_skipped(*object, namespaces_, defaults_);
     if (!tracked) return outcome(Kind::kNotNeeded);
     keep_judgement(*tracked);
     const WallTime now = clock_.wall_now();
-    plan_ = plan_workload(*tracked, answers_, now);
+    plan_ = plan_workload(share(std::move(*tracked)), answers_, now);
     if (!plan_.rolls()) return outcome(Kind::kNotNeeded);
     return send(make_roll_patch(*object, plan_, now).str());
   }
@@ -91,12 +91,12 @@ class Roll {
  private:
   // The pods said that its rollout failed (judge.h), which the object itself may not.
   void keep_judgement(Workload& workload) const {
-    if (plan_.rollout != workload::RolloutState::kFailed || !workload.rolled_last ||
+    if (plan_.of->rollout != workload::RolloutState::kFailed || !workload.rolled_last ||
         workload.rollout != workload::RolloutState::kProgressing) {
       return;
     }
-    workload.rollout = plan_.rollout;
-    workload.failure = plan_.failure;
+    workload.rollout = plan_.of->rollout;
+    workload.failure = plan_.of->failure;
   }
 
   std::optional<RollOutcome> send(const std::string& patch) {
@@ -108,7 +108,7 @@ class Roll {
       sent_ = true;
       return failed(stored.error());
     }
-    const auto object = workload::parse_object(*stored, *plan_.kind);
+    const auto object = workload::parse_object(*stored, plan_.kind());
     if (!object) return give_up(object.error());
     if (auto error = contradicted(*object, plan_); error) return give_up(std::move(*error));
     RollOutcome rolled = outcome(Kind::kRolled);
@@ -167,11 +167,11 @@ RollOutcome apply(const WorkloadPlan& planned, kube::Api& api, const Answers& an
 
 Status release(const WorkloadPlan& planned, kube::Api& api, const ApplyOptions& options,
                const std::stop_token& stop) {
-  const std::string path = object_path(*planned.kind, planned.ns, planned.name);
+  const std::string path = object_path(planned.kind(), planned.ns(), planned.name());
   const auto text = api.get(path, Deadline::after(options.request), stop);
   if (!text && text.error().kind == ErrorKind::kNotFound) return {};
   if (!text) return fail(text.error());
-  const auto object = workload::parse_object(*text, *planned.kind);
+  const auto object = workload::parse_object(*text, planned.kind());
   if (!object) return fail(object.error());
   return release_object(path, *object, api, options, stop);
 }

@@ -34,7 +34,7 @@ struct Question {
 std::optional<image::Reference> asked_of(const Workload& workload, const TrackedSlot& slot,
                                          const Answers& choices, const CheckOptions& options) {
   if (workload.settings.sweep == workload::SweepMode::kOff) return std::nullopt;
-  if (slot.state != TrackedSlot::State::kSweepable &&
+  if (slot.standing() != TrackedSlot::State::kSweepable &&
       !(options.adopt && is_adoptable(workload, slot))) {
     return std::nullopt;
   }
@@ -49,11 +49,12 @@ using Place = std::pair<std::string, std::string>;  // reference, pull source
 using Places = std::map<Place, Question*>;
 
 // The first workload of each place that is to be asked from.
-std::vector<const Workload*> sources_to_read(const std::vector<Workload>& workloads,
-                                             const Answers& choices, const CheckOptions& options) {
+std::vector<const Workload*> sources_to_read(const Workloads& workloads, const Answers& choices,
+                                             const CheckOptions& options) {
   std::set<std::string> seen;
   std::vector<const Workload*> out;
-  for (const Workload& workload : workloads) {
+  for (const SharedWorkload& shared : workloads) {
+    const Workload& workload = *shared;
     const bool wanted = std::ranges::any_of(workload.slots, [&](const TrackedSlot& slot) {
       return asked_of(workload, slot, choices, options).has_value();
     });
@@ -63,14 +64,15 @@ std::vector<const Workload*> sources_to_read(const std::vector<Workload>& worklo
 }
 
 // `only`: of these places; nullptr: of all.
-std::vector<Question> gather(const std::vector<Workload>& workloads, PullCredentials& credentials,
+std::vector<Question> gather(const Workloads& workloads, PullCredentials& credentials,
                              const Answers& choices, const CheckOptions& options,
                              const Places* only = nullptr) {
   // The same reference from the same place again, which is most of them: nothing new to ask.
   std::set<Place> seen;
   std::map<std::pair<std::string, std::string>, std::size_t> by_identity;
   std::vector<Question> questions;
-  for (const Workload& workload : workloads) {
+  for (const SharedWorkload& shared : workloads) {
+    const Workload& workload = *shared;
     const std::string source = workload.pull_source();
     for (const TrackedSlot& slot : workload.slots) {
       const auto asked = asked_of(workload, slot, choices, options);
@@ -216,7 +218,7 @@ bool is_refused(const Question& question) {
 
 // Secrets rotate while an earlier sweep's are still kept: what was refused is asked again with what
 // the secrets say now, unless that is the same.
-void ask_refused_again(std::vector<Question>& questions, const std::vector<Workload>& workloads,
+void ask_refused_again(std::vector<Question>& questions, const Workloads& workloads,
                        registry::Resolver& resolver, PullCredentials& credentials,
                        const Answers& choices, const CheckOptions& options,
                        const std::stop_token& stop) {
@@ -269,12 +271,13 @@ std::vector<image::Digest> platforms_of(const image::Reference& tag, const image
 
 // Of tags whose index is another than the stamped one: whether that holds the same images. What
 // cannot be seen (the old index is gone) counts as moved.
-void compare_platforms(const std::vector<Workload>& workloads, registry::Resolver& resolver,
+void compare_platforms(const Workloads& workloads, registry::Resolver& resolver,
                        PullCredentials& credentials, const Answers& choices,
                        const CheckOptions& options, const std::stop_token& stop, Answers& answers) {
   const Deadline whole = Deadline::after(options.whole);
   std::set<std::tuple<std::string, std::string, std::string>> seen;
-  for (const Workload& workload : workloads) {
+  for (const SharedWorkload& shared : workloads) {
+    const Workload& workload = *shared;
     const std::string source = workload.pull_source();
     for (const TrackedSlot& slot : workload.slots) {
       const auto asked = asked_of(workload, slot, choices, options);
@@ -300,7 +303,7 @@ void compare_platforms(const std::vector<Workload>& workloads, registry::Resolve
 
 }  // namespace
 
-CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
+CheckResult check(const Workloads& workloads, registry::Resolver& resolver,
                   PullCredentials& credentials, const Answers& choices, const CheckOptions& options,
                   std::stop_token stop) {
   credentials.begin(Deadline::after(options.whole), stop);

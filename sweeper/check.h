@@ -52,7 +52,7 @@ struct CheckResult {
 };
 
 // `choices`: those of the workloads' policies (choose.h).
-CheckResult check(const std::vector<Workload>& workloads, registry::Resolver& resolver,
+CheckResult check(const Workloads& workloads, registry::Resolver& resolver,
                   PullCredentials& credentials, const Answers& choices, const CheckOptions& options,
                   std::stop_token stop = {});
 

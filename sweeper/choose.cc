@@ -37,7 +37,7 @@ struct Listing {
 
 bool follows(const Workload& workload, const TrackedSlot& slot) {
   return workload.settings.sweep != workload::SweepMode::kOff &&
-         slot.state == TrackedSlot::State::kSweepable && !policy_of(workload, slot).empty();
+         slot.standing() == TrackedSlot::State::kSweepable && !policy_of(workload, slot).empty();
 }
 
 ReadPolicy read_policy(const std::string& text) {
@@ -56,8 +56,9 @@ class Chooser {
         now_(clock.steady_now()),
         answers_(answers) {}
 
-  void gather(const std::vector<Workload>& workloads) {
-    for (const Workload& workload : workloads) {
+  void gather(const Workloads& workloads) {
+    for (const SharedWorkload& shared : workloads) {
+      const Workload& workload = *shared;
       for (const TrackedSlot& slot : workload.slots) {
         if (follows(workload, slot)) add(workload, slot);
       }
@@ -223,10 +224,11 @@ class Chooser {
   std::map<ListingKey, Listing> listings_;
 };
 
-std::vector<const Workload*> sources_to_read(const std::vector<Workload>& workloads) {
+std::vector<const Workload*> sources_to_read(const Workloads& workloads) {
   std::set<std::string> seen;
   std::vector<const Workload*> out;
-  for (const Workload& workload : workloads) {
+  for (const SharedWorkload& shared : workloads) {
+    const Workload& workload = *shared;
     const bool wanted = std::ranges::any_of(
         workload.slots, [&](const TrackedSlot& slot) { return follows(workload, slot); });
     if (wanted && seen.insert(workload.pull_source()).second) out.push_back(&workload);
@@ -256,9 +258,9 @@ void TagChoices::forget_unused() {
   for (auto& [key, entry] : entries_) entry.used = false;
 }
 
-void choose(const std::vector<Workload>& workloads, registry::Resolver& resolver,
-            PullCredentials& credentials, TagChoices& memory, const ChooseOptions& options,
-            const Clock& clock, Answers& answers, const std::stop_token& stop) {
+void choose(const Workloads& workloads, registry::Resolver& resolver, PullCredentials& credentials,
+            TagChoices& memory, const ChooseOptions& options, const Clock& clock, Answers& answers,
+            const std::stop_token& stop) {
   const auto sources = sources_to_read(workloads);
   if (!sources.empty()) {
     credentials.begin(Deadline::after(options.whole), stop);

@@ -64,8 +64,8 @@ class TagChoices {
 
 std::string repository_part(const std::string& tagged);  // of Reference::tagged()
 
-void choose(const std::vector<Workload>& workloads, registry::Resolver& resolver,
-            PullCredentials& credentials, TagChoices& memory, const ChooseOptions& options,
-            const Clock& clock, Answers& answers, const std::stop_token& stop = {});
+void choose(const Workloads& workloads, registry::Resolver& resolver, PullCredentials& credentials,
+            TagChoices& memory, const ChooseOptions& options, const Clock& clock, Answers& answers,
+            const std::stop_token& stop = {});
 
 }  // namespace tidemark::sweeper

@@ -241,7 +241,7 @@ Result<Collection> collect(kube::Api& api, const workload::KindTable& kinds,
   out.namespaces = std::move(*namespaces);
   const auto take = [&](const workload::Object& object) {
     if (auto tracked = track_unless_skipped(object, out.namespaces, defaults); tracked) {
-      out.workloads.push_back(std::move(*tracked));
+      out.workloads.push_back(share(std::move(*tracked)));
     }
   };
   if (auto seen = visit_rollable(api, kinds, selection, take, out, stop); !seen) {

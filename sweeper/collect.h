@@ -53,7 +53,7 @@ struct CollectProblem {
 using Namespaces = std::map<std::string, workload::Metadata>;
 
 struct Collection {
-  std::vector<Workload> workloads;
+  Workloads workloads;
   std::vector<CollectProblem> problems;
   bool listed_everything = true;  // false: a kind could not be listed (or not to its end)
   // A built-in kind that cannot be read just now, though it may be. Rollouts under way may be among

@@ -59,10 +59,10 @@ bool may_share_move(const Workload& workload, const Workload& other) {
 void adopt_target(const SweepContext& context, AdoptOptions options, const Answers& answers,
                   PullCredentials& credentials, Workload& target, const std::stop_token& stop) {
   options.dry_run = true;
-  std::vector<Workload> alone{std::move(target)};
+  Workloads alone{share(std::move(target))};
   const AdoptReport report = adopt(alone, answers, context.resolver, context.api, credentials,
                                    options, context.clock.wall_now(), stop);
-  target = std::move(alone.front());
+  target = *alone.front();
   for (const CollectProblem& problem : report.problems) {
     target.problems.push_back(problem.what + ": " + problem.error.message);
   }
@@ -132,12 +132,13 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
   const WallTime now = context.clock.wall_now();
   auto all = collect(context.api, wanted.kinds, configured_selection(options.config.sweeper),
                      wanted.defaults, stop);
-  std::vector<Workload> asked{target};
+  Workloads asked{share(target)};
   if (all) {
     judge(all->workloads, context.api, wanted.judge, now, all->problems, stop);
-    std::ranges::copy_if(all->workloads, std::back_inserter(asked), [&](const Workload& other) {
-      return other.uid != target.uid && may_share_move(other, target);
-    });
+    std::ranges::copy_if(all->workloads, std::back_inserter(asked),
+                         [&](const SharedWorkload& other) {
+                           return other->uid != target.uid && may_share_move(*other, target);
+                         });
   }
   PullCredentials credentials = pull_credentials(context, wanted);
   TagChoices choices;
@@ -151,21 +152,23 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
                   .running = read_running(context, target, answers, credentials, stop),
                   .credentials = credentials_of(target, answers, checked)};
   if (all) {
-    const auto same = std::ranges::find(all->workloads, target.uid, &Workload::uid);
+    const auto same = std::ranges::find_if(
+        all->workloads, [&](const SharedWorkload& each) { return each->uid == target.uid; });
     if (same != all->workloads.end()) {
-      target.rollout = same->rollout;
-      target.failure = same->failure;
-      *same = target;
+      target.rollout = (*same)->rollout;
+      target.failure = (*same)->failure;
+      *same = share(target);
     }
-    auto plans = plan(std::move(all->workloads), answers, now);
+    auto plans = plan(all->workloads, answers, now);
     pace(plans, wanted.pace, now);
-    const auto found = std::ranges::find(plans, target.uid, &WorkloadPlan::uid);
+    const auto found = std::ranges::find_if(
+        plans, [&](const WorkloadPlan& each) { return each.uid() == target.uid; });
     if (found != plans.end() && all->listed_everything) {
       out.plan = std::move(*found);
       return out;
     }
   }
-  out.plan = plan_workload(target, answers, now);
+  out.plan = plan_workload(share(target), answers, now);
   if (all && all->listed_everything) {
     out.plan.problems.emplace_back(
         "a sweep does not look at it: see the configuration's namespaces and selectors");
@@ -179,11 +182,12 @@ Explanation explain_among_all(const SweepContext& context, const Options& option
 
 // Of what no sweep looks at, and why.
 Explanation not_swept(const Target& target, std::string note) {
+  Workload alone;
+  alone.kind = target.kind;
+  alone.ns = target.ns;
+  alone.name = target.name;
   Explanation out;
-  out.plan.kind = target.kind;
-  out.plan.ns = target.ns;
-  out.plan.name = target.name;
-  out.plan.label = object_label(*target.kind, target.name);
+  out.plan.of = share(std::move(alone));
   out.note = std::move(note);
   return out;
 }

@@ -21,7 +21,7 @@ Destination destination_of(const Workload& workload, const TrackedSlot& slot,
                            const Answers& answers) {
   const std::string& text = policy_of(workload, slot);
   // What is not swept yet gets a baseline by its own tag first.
-  if (text.empty() || slot.state != TrackedSlot::State::kSweepable) return {};
+  if (text.empty() || slot.standing() != TrackedSlot::State::kSweepable) return {};
   auto followed = std::make_shared<FollowedPolicy>(FollowedPolicy{.policy = text});
   const PolicyChoice* made = answers.find_choice(*slot.reference, workload.pull_source(), text);
   if (made == nullptr) {

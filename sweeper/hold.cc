@@ -68,7 +68,8 @@ std::vector<workload::HistoryEntry> taken_back(const workload::Object& object,
   const auto history = workload::parse_history(value_of(object.annotations, workload::kHistoryKey));
   for (const TrackedSlot& slot : track(object).slots) {
     if (!slots.empty() && !slots.contains(slot.id)) continue;
-    if (!slot.stamp || !slot.last_recorded || *slot.last_recorded == slot.stamp->digest()) continue;
+    const auto& recorded = slot.records().last_recorded;
+    if (!slot.stamp || !recorded || *recorded == slot.stamp->digest()) continue;
     const auto newest = std::ranges::find(history, slot.id, &workload::HistoryEntry::slot);
     entries.push_back({.time = to_rfc3339(now),
                        .slot = slot.id,

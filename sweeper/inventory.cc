@@ -21,8 +21,12 @@ constexpr int kWatchJitterSeconds = 60;
 
 enum class What { kWorkloads, kNamespaces, kPods };
 
+struct Entry {
+  SharedWorkload workload;
+  bool settled = false;  // in its namespace as Feed::settled_in has it
+};
 // What each object says, or why it cannot be read.
-using Entries = std::map<ObjectKey, Result<Workload>>;
+using Entries = std::map<ObjectKey, Result<Entry>>;
 
 struct Contents {
   Entries workloads;
@@ -141,8 +145,9 @@ struct Inventory::Feed {
     } else if (is_skipped(*object)) {
       into.erase({object->ns, object->name});
     } else {
-      into.insert_or_assign({object->ns, object->name},
-                            track(*object, options.defaults.policy_rules));
+      into.insert_or_assign(
+          {object->ns, object->name},
+          Entry{.workload = share(track(*object, options.defaults.policy_rules))});
     }
   }
 
@@ -195,7 +200,7 @@ struct Inventory::Feed {
     if (problem) add_unlisted(out, *kind, ns, *problem);
     if (!tried) add_unlisted(out, *kind, ns, {ErrorKind::kTimeout, "not listed yet"});
     out.workloads.reserve(out.workloads.size() + contents.workloads.size());
-    for (const auto& [key, entry] : contents.workloads) {
+    for (auto& [key, entry] : contents.workloads) {
       if (!entry) {
         out.problems.push_back(unreadable(*kind, key, entry.error()));
         continue;
@@ -203,8 +208,20 @@ struct Inventory::Feed {
       // A namespace that is not known yet: its settings may hold its workloads.
       const auto meta = out.namespaces.find(key.first);
       if (meta == out.namespaces.end()) continue;
-      settle(out.workloads.emplace_back(*entry), meta->second, options.defaults);
+      settle_entry(*entry, key.first, meta->second);
+      out.workloads.push_back(entry->workload);
     }
+    settled_in = out.namespaces;
+  }
+
+  void settle_entry(Entry& entry, const std::string& its_namespace,
+                    const workload::Metadata& meta) {
+    const auto before = settled_in.find(its_namespace);
+    if (entry.settled && before != settled_in.end() && before->second == meta) return;
+    Workload settled = *entry.workload;
+    settle(settled, meta, options.defaults);
+    entry.workload = share(std::move(settled));
+    entry.settled = true;
   }
 
   void count_pods(RunningPods& out) {
@@ -230,6 +247,7 @@ struct Inventory::Feed {
   std::mutex mutex;  // guards all below
   std::condition_variable_any changed;
   Contents contents;
+  Namespaces settled_in;  // by the last snapshot
   std::optional<Error> problem;
   bool tried = false;  // listed, or failed to be
 

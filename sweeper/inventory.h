@@ -1,13 +1,13 @@
 // Inventory: the workloads of a running sweeper, kept up to date by watches.
 //
 // Purpose: one LIST of each kind at the start, then only what changes: between two sweeps the API
-// server is asked for nothing. What is kept is a Workload (tracked.h) for each object, and where
-// they are asked for the PodImages (running.h) of each pod, not the object. A watch that ends goes
-// on where it was; one that breaks, or whose place is gone (410), lists again. Thread-safety:
-// snapshot() and running() from many threads; a thread for each kind (and namespace, where some are
-// named) works until the destructor. Ownership: refers to `api`, which outlives it.
-// Errors: what could not be read, or is no longer watched, is among a snapshot's problems.
-// Source: Kubernetes API concepts, "Efficient detection of changes".
+// server is asked for nothing. What is kept is a Workload (tracked.h) for each object, which all
+// snapshots share, and where they are asked for the PodImages (running.h) of each pod; not the
+// object. A watch that ends goes on where it was; one that breaks, or whose place is gone (410),
+// lists again. Thread-safety: snapshot() and running() from many threads; a thread for each kind
+// (and namespace, where some are named) works until the destructor. Ownership: refers to `api`,
+// which outlives it. Errors: what could not be read, or is no longer watched, is among a snapshot's
+// problems. Source: Kubernetes API concepts, "Efficient detection of changes".
 #pragma once
 
 #include <cstdint>

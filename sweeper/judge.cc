@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "sweeper/pods.h"
 
@@ -13,13 +14,13 @@ using workload::RolloutState;
 
 const TrackedSlot* rolled_slot(const Workload& workload, const std::string& id) {
   const auto found = std::ranges::find(workload.slots, id, &TrackedSlot::id);
-  return found != workload.slots.end() && found->rolled_from ? &*found : nullptr;
+  return found != workload.slots.end() && found->records().rolled_from ? &*found : nullptr;
 }
 
 // Made from the template that the roll wrote.
 bool is_new(const workload::Pod& pod, const Workload& workload) {
   return std::ranges::all_of(workload.slots, [&](const TrackedSlot& slot) {
-    if (!slot.rolled_from) return true;
+    if (!slot.records().rolled_from) return true;
     const auto found = pod.stamps.find(slot.id);
     return found != pod.stamps.end() && found->second == *slot.stamp;
   });
@@ -55,12 +56,13 @@ std::string failure_in(const workload::Pod& pod, const Workload& workload,
   return {};
 }
 
-void judge(std::vector<Workload>& workloads, kube::Api& api, const JudgeOptions& options,
-           WallTime now, std::vector<CollectProblem>& problems, const std::stop_token& stop) {
+void judge(Workloads& workloads, kube::Api& api, const JudgeOptions& options, WallTime now,
+           std::vector<CollectProblem>& problems, const std::stop_token& stop) {
   if (!options.enabled) return;
   const Deadline whole = Deadline::after(options.whole);
   std::set<std::string> unreadable;  // namespaces
-  for (Workload& workload : workloads) {
+  for (SharedWorkload& shared : workloads) {
+    const Workload& workload = *shared;
     if (!is_suspect(workload, options, now) || unreadable.contains(workload.ns)) continue;
     const auto pods = pods_of(api, *workload.kind, workload.ns, workload.name,
                               whole.at_most(options.request), stop);
@@ -71,9 +73,12 @@ void judge(std::vector<Workload>& workloads, kube::Api& api, const JudgeOptions&
       continue;
     }
     for (const workload::Pod& pod : *pods) {
-      workload.failure = failure_in(pod, workload, options, now);
-      if (workload.failure.empty()) continue;
-      workload.rollout = RolloutState::kFailed;
+      std::string failure = failure_in(pod, workload, options, now);
+      if (failure.empty()) continue;
+      Workload judged = workload;
+      judged.failure = std::move(failure);
+      judged.rollout = RolloutState::kFailed;
+      shared = share(std::move(judged));
       break;
     }
   }

@@ -39,7 +39,7 @@ struct JudgeOptions {
 std::string failure_in(const workload::Pod& pod, const Workload& workload,
                        const JudgeOptions& options, WallTime now);
 
-void judge(std::vector<Workload>& workloads, kube::Api& api, const JudgeOptions& options,
-           WallTime now, std::vector<CollectProblem>& problems, const std::stop_token& stop = {});
+void judge(Workloads& workloads, kube::Api& api, const JudgeOptions& options, WallTime now,
+           std::vector<CollectProblem>& problems, const std::stop_token& stop = {});
 
 }  // namespace tidemark::sweeper

@@ -68,7 +68,7 @@ std::map<std::string, std::size_t> unasked(const std::vector<WorkloadPlan>& plan
   std::map<std::string, std::size_t> out;
   for (const WorkloadPlan& plan : plans) {
     const auto count = std::ranges::count_if(plan.slots, &SlotPlan::unasked);
-    if (count > 0) out[plan.ns] += static_cast<std::size_t>(count);
+    if (count > 0) out[plan.ns()] += static_cast<std::size_t>(count);
   }
   return out;
 }

@@ -156,9 +156,9 @@ std::string policy_text(const FollowedPolicy& followed) {
 }
 
 Json to_json(const SlotPlan& slot) {
-  Json out{{"slot", slot.slot}, {"image", slot.image}, {"verdict", to_string(slot.verdict)}};
+  Json out{{"slot", slot.slot()}, {"image", slot.image()}, {"verdict", to_string(slot.verdict)}};
   if (!slot.reason.empty()) out["reason"] = slot.reason;
-  if (slot.from) out["stamp"] = slot.from->str();
+  if (slot.from()) out["stamp"] = slot.from()->str();
   if (slot.to) out["digest"] = slot.to->str();
   if (!slot.to_image.empty()) out["newImage"] = slot.to_image;
   if (slot.followed) {
@@ -169,7 +169,7 @@ Json to_json(const SlotPlan& slot) {
 }
 
 Json to_json(const WorkloadPlan& plan) {
-  Json out{{"namespace", plan.ns}, {"kind", plan.kind->kind}, {"name", plan.name}};
+  Json out{{"namespace", plan.ns()}, {"kind", plan.kind().kind}, {"name", plan.name()}};
   if (!plan.problems.empty()) out["problems"] = plan.problems;
   out["slots"] = Json::array();
   for (const SlotPlan& slot : plan.slots) out["slots"].push_back(to_json(slot));
@@ -181,7 +181,7 @@ Json policies_json(const SweepReport& report) {
   for (const WorkloadPlan& plan : report.plans) {
     for (const SlotPlan& slot : plan.slots) {
       if (!slot.followed) continue;
-      Json entry{{"namespace", plan.ns}, {"kind", plan.kind->kind}, {"name", plan.name}};
+      Json entry{{"namespace", plan.ns()}, {"kind", plan.kind().kind}, {"name", plan.name()}};
       entry.update(to_json(slot));
       entry["tags"] = slot.followed->tags;
       entry["fitting"] = slot.followed->fitting;
@@ -276,12 +276,12 @@ using OutcomeByWorkload = std::map<std::pair<std::string, std::string>, const Ro
 
 OutcomeByWorkload by_workload(const std::vector<RollOutcome>& rolls) {
   OutcomeByWorkload out;
-  for (const RollOutcome& roll : rolls) out[{roll.plan.ns, roll.plan.label}] = &roll;
+  for (const RollOutcome& roll : rolls) out[{roll.plan.ns(), roll.plan.label()}] = &roll;
   return out;
 }
 
 const RollOutcome* outcome_of(const OutcomeByWorkload& outcomes, const WorkloadPlan& plan) {
-  const auto found = outcomes.find({plan.ns, plan.label});
+  const auto found = outcomes.find({plan.ns(), plan.label()});
   return found == outcomes.end() ? nullptr : found->second;
 }
 
@@ -300,10 +300,10 @@ std::string report_table(const SweepReport& report) {
   for (const WorkloadPlan& plan : report.plans) {
     const RollOutcome* outcome = outcome_of(outcomes, plan);
     for (const SlotPlan& slot : plan.slots) {
-      rows.push_back({plan.ns, plan.label, slot.slot, slot.image, state_of(slot, outcome)});
+      rows.push_back({plan.ns(), plan.label(), slot.slot(), slot.image(), state_of(slot, outcome)});
     }
     for (const std::string& problem : plan.problems) {
-      rows.push_back({plan.ns, plan.label, "-", "-", problem});
+      rows.push_back({plan.ns(), plan.label(), "-", "-", problem});
     }
   }
   for (const CollectProblem& problem : report.problems) {
@@ -509,7 +509,7 @@ std::string print_policies(const SweepReport& report, Format format) {
       const FollowedPolicy& followed = *slot.followed;
       const bool listed = !followed.chosen.empty();
       rows.push_back(
-          {plan.ns, plan.label, slot.slot, one_line(followed.policy), slot.image,
+          {plan.ns(), plan.label(), slot.slot(), one_line(followed.policy), slot.image(),
            listed ? followed.chosen : "-",
            listed ? std::to_string(followed.fitting) + " of " + std::to_string(followed.tags) : "-",
            slot.verdict == Verdict::kUpToDate ? "ok" : std::string(to_string(slot.verdict)),
@@ -554,19 +554,20 @@ std::string print_git(const GitReport& report, Format format) {
 std::string print_explanation(const Explanation& told, Format format) {
   const WorkloadPlan& plan = told.plan;
   if (format != Format::kTable) return serialise(explanation_json(told), format);
-  if (!told.note.empty()) return plan.ns + " " + plan.label + ": " + printable(told.note) + "\n";
-  std::string out = plan.ns + " " + plan.label + "\n";
+  if (!told.note.empty())
+    return plan.ns() + " " + plan.label() + ": " + printable(told.note) + "\n";
+  std::string out = plan.ns() + " " + plan.label() + "\n";
   for (const std::string& problem : plan.problems)
     out += "  problem:    " + printable(problem) + "\n";
   for (const SlotPlan& slot : plan.slots) {
-    out += "  " + slot.slot + ": " + printable(slot.image) + "\n";
+    out += "  " + slot.slot() + ": " + printable(slot.image()) + "\n";
     if (slot.followed) out += "    policy:     " + policy_text(*slot.followed) + "\n";
-    out += "    stamp:      " + (slot.from ? slot.from->digest().str() : "none") + "\n";
+    out += "    stamp:      " + (slot.from() ? slot.from()->digest().str() : "none") + "\n";
     out += "    registry:   " + (slot.to ? slot.to->str() : "not known") + "\n";
-    if (const auto used = told.credentials.find(slot.slot); used != told.credentials.end()) {
+    if (const auto used = told.credentials.find(slot.slot()); used != told.credentials.end()) {
       out += "    credential: " + (used->second.empty() ? "none" : printable(used->second)) + "\n";
     }
-    const auto of_slot = std::ranges::find(told.running, slot.slot, &RunningSlot::slot);
+    const auto of_slot = std::ranges::find(told.running, slot.slot(), &RunningSlot::slot);
     if (of_slot != told.running.end()) out += "    running:    " + running_text(*of_slot) + "\n";
     out += "    verdict:    " + std::string(to_string(slot.verdict)) +
            (slot.reason.empty() ? "" : " (" + printable(slot.reason) + ")") + "\n";

@@ -14,7 +14,7 @@ using workload::RolloutState;
 
 constexpr std::size_t kFirstWave = 1;
 
-std::string name_of(const WorkloadPlan& plan) { return plan.ns + " " + plan.label; }
+std::string name_of(const WorkloadPlan& plan) { return plan.ns() + " " + plan.label(); }
 
 // The workloads that share one move: same reference, same digest to come.
 struct Wave {
@@ -39,7 +39,7 @@ Move move_to(const SlotPlan& slot) { return {slot.target_reference(), slot.to->s
 
 // What a slot goes back from.
 Move move_undone(const SlotPlan& slot) {
-  return {slot.from->reference(), slot.from->digest().str()};
+  return {slot.from()->reference(), slot.from()->digest().str()};
 }
 
 class Pacer {
@@ -68,7 +68,7 @@ class Pacer {
  private:
   void count(const WorkloadPlan& plan) {
     for (const SlotPlan& slot : plan.slots) {
-      if (slot.failed && plan.failure_counts) waves_[move_to(slot)].failed = name_of(plan);
+      if (slot.failed && plan.failure_counts()) waves_[move_to(slot)].failed = name_of(plan);
       if (slot.verdict == Verdict::kUndo) waves_[move_undone(slot)].failed = name_of(plan);
     }
     if (!has_pods(plan)) {
@@ -80,24 +80,25 @@ class Pacer {
     const bool ours = is_under_way(plan);
     if (ours) {
       ++under_way_;
-      ++by_namespace_[plan.ns];
+      ++by_namespace_[plan.ns()];
     }
     for (const SlotPlan& slot : plan.slots) {
-      if (ours && slot.from) ++by_image_[slot.from->reference()];
+      if (ours && slot.from()) ++by_image_[slot.from()->reference()];
       if (slot.verdict == Verdict::kRoll) ++waves_[move_to(slot)].pending;
       if (slot.verdict == Verdict::kUpToDate) count_done(waves_[move_to(slot)], plan);
     }
   }
 
   static void count_done(Wave& wave, const WorkloadPlan& plan) {
-    const bool complete = plan.rollout == RolloutState::kComplete;
+    const bool complete = plan.of->rollout == RolloutState::kComplete;
     // What its owner began, and has not brought to an end, tells nothing of the image.
-    if (!complete && !plan.rolled_last) return;
+    if (!complete && !plan.of->rolled_last) return;
     ++wave.done;
     if (complete) ++wave.complete;
-    if (!plan.rolled_last) return;
-    if (plan.rollout == RolloutState::kFailed && plan.failure_counts) wave.failed = name_of(plan);
-    if (plan.rollout == RolloutState::kProgressing) wave.waits_for = name_of(plan);
+    if (!plan.of->rolled_last) return;
+    if (plan.of->rollout == RolloutState::kFailed && plan.failure_counts())
+      wave.failed = name_of(plan);
+    if (plan.of->rollout == RolloutState::kProgressing) wave.waits_for = name_of(plan);
   }
 
   std::optional<std::pair<Verdict, std::string>> refuse_by_wave(const Wave& wave,
@@ -116,7 +117,7 @@ class Pacer {
       return std::pair{Verdict::kPaced, std::to_string(rollouts) + " rollouts are under way" + of};
     };
     if (under_way_ >= options_.max_rollouts) return over(under_way_, "");
-    if (const auto found = by_namespace_.find(plan.ns);
+    if (const auto found = by_namespace_.find(plan.ns());
         found != by_namespace_.end() && found->second >= options_.max_rollouts_per_namespace) {
       return over(found->second, " in the namespace");
     }
@@ -134,7 +135,7 @@ class Pacer {
     const bool counted = is_under_way(plan);
     if (!counted) {
       ++under_way_;
-      ++by_namespace_[plan.ns];
+      ++by_namespace_[plan.ns()];
     }
     for (const SlotPlan& slot : plan.slots) {
       if (slot.verdict != Verdict::kRoll) continue;
@@ -165,16 +166,16 @@ void put_off(WorkloadPlan& plan, Verdict verdict, const std::string& reason) {
 // Healthy ones first: what was broken before says nothing of a new image. Among those chance
 // decides, or one workload that cannot be rolled at all would stand in front for ever.
 auto order_of(const WorkloadPlan& plan, const std::string& hour) {
-  return std::tuple(plan.rollout != RolloutState::kComplete,
-                    std::hash<std::string>{}(plan.uid + plan.ns + plan.label + hour));
+  return std::tuple(plan.of->rollout != RolloutState::kComplete,
+                    std::hash<std::string>{}(plan.uid() + plan.ns() + plan.label() + hour));
 }
 
 }  // namespace
 
-bool has_pods(const WorkloadPlan& plan) { return plan.rollout != RolloutState::kIdle; }
+bool has_pods(const WorkloadPlan& plan) { return plan.of->rollout != RolloutState::kIdle; }
 
 bool is_under_way(const WorkloadPlan& plan) {
-  return plan.rolled_last && plan.rollout == RolloutState::kProgressing;
+  return plan.of->rolled_last && plan.of->rollout == RolloutState::kProgressing;
 }
 
 void pace(std::vector<WorkloadPlan>& plans, const PaceOptions& options, WallTime now) {

@@ -13,7 +13,7 @@ struct Ruling {
 };
 
 std::optional<Ruling> not_sweepable(const TrackedSlot& slot) {
-  switch (slot.state) {
+  switch (slot.standing()) {
     case TrackedSlot::State::kSweepable:
       return std::nullopt;
     case TrackedSlot::State::kNoStamp:
@@ -23,7 +23,7 @@ std::optional<Ruling> not_sweepable(const TrackedSlot& slot) {
     case TrackedSlot::State::kLeftAlone:
       return Ruling{Verdict::kLeftAlone, slot.problem};
     case TrackedSlot::State::kIgnored:
-      return Ruling{Verdict::kIgnored, slot.problem};
+      return Ruling{Verdict::kIgnored, std::string(slot.left_out)};
     case TrackedSlot::State::kUnreadable:
       return Ruling{Verdict::kUnreadable, slot.problem};
   }
@@ -31,7 +31,7 @@ std::optional<Ruling> not_sweepable(const TrackedSlot& slot) {
 }
 
 bool failed_here(const TrackedSlot& slot, const image::Digest& target) {
-  return std::ranges::find(slot.failed, target) != slot.failed.end();
+  return std::ranges::find(slot.records().failed, target) != slot.records().failed.end();
 }
 
 std::optional<Ruling> held(const Workload& workload, const TrackedSlot& slot,
@@ -39,13 +39,13 @@ std::optional<Ruling> held(const Workload& workload, const TrackedSlot& slot,
   if (const auto* order = workload.settings.hold_on(slot.id, now); order != nullptr) {
     return Ruling{Verdict::kHeld, order->text()};
   }
-  if (std::ranges::find(slot.held, target) != slot.held.end()) {
+  if (std::ranges::find(slot.records().held, target) != slot.records().held.end()) {
     return Ruling{Verdict::kHeld, failed_here(slot, target) ? "its rollout to this digest failed"
                                                             : "this digest is held"};
   }
   // The newest entry says that the slot was brought to this digest, yet the stamp is another one:
   // somebody took the roll back while no webhook saw it. One digest is rolled to at most once.
-  if (slot.last_recorded == target) {
+  if (slot.records().last_recorded == target) {
     return Ruling{Verdict::kHeld, "it was rolled to this digest before, and taken back"};
   }
   return std::nullopt;
@@ -86,8 +86,8 @@ std::string image_to_write(const Workload& workload, const TrackedSlot& slot,
 // roll then would go back. (A roll goes on with its sweep's answers, and so do its later waves.)
 // History has seconds. What is later than now comes from a clock that is wrong, and says nothing.
 bool is_newer(const TrackedSlot& slot, WallTime asked, WallTime now) {
-  if (slot.since.empty() || asked == WallTime::max()) return false;
-  const auto since = parse_rfc3339(slot.since);
+  if (slot.records().since.empty() || asked == WallTime::max()) return false;
+  const auto since = parse_rfc3339(slot.records().since);
   return since && *since > asked && *since <= now;
 }
 
@@ -150,15 +150,15 @@ bool undo(const Workload& workload, WorkloadPlan& plan, WallTime now) {
   for (std::size_t i = 0; i < plan.slots.size(); ++i) {
     const TrackedSlot& slot = workload.slots[i];
     SlotPlan& planned = plan.slots[i];
-    if (slot.state != TrackedSlot::State::kSweepable || !slot.rolled_from ||
+    if (slot.standing() != TrackedSlot::State::kSweepable || !slot.records().rolled_from ||
         settings.hold_on(slot.id, now) != nullptr) {
       continue;
     }
     planned.verdict = Verdict::kUndo;
     planned.reason = "its rollout failed: " + workload.failure;
-    planned.to = slot.rolled_from->digest();
+    planned.to = slot.records().rolled_from->digest();
     // As its owner, or a policy, had it before.
-    const auto back = image::Reference::parse(slot.rolled_from->reference()).value();
+    const auto back = image::Reference::parse(slot.records().rolled_from->reference()).value();
     const bool same_tag = back == *slot.reference;
     const std::string written =
         same_tag ? slot.written : image::with_tag(slot.written, *back.tag());
@@ -263,25 +263,14 @@ std::string move_text(const SlotPlan& slot) {
     const std::string hex(digest.short_hex());
     return slot.to_reference.empty() ? hex : reference.substr(reference.rfind(':') + 1) + "@" + hex;
   };
-  return slot.slot + (slot.verdict == Verdict::kUndo ? " rolled back " : " moved ") +
-         side(slot.from->reference(), slot.from->digest()) + " -> " +
+  return slot.slot() + (slot.verdict == Verdict::kUndo ? " rolled back " : " moved ") +
+         side(slot.from()->reference(), slot.from()->digest()) + " -> " +
          side(slot.to_reference, *slot.to);
 }
 
-WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now) {
-  WorkloadPlan out{.kind = workload.kind,
-                   .ns = workload.ns,
-                   .name = workload.name,
-                   .label = workload.label(),
-                   .uid = workload.uid,
-                   .problems = workload.problems,
-                   .slots = {},
-                   .rollout = workload.rollout,
-                   .failure = workload.failure,
-                   .rolled_last = workload.rolled_last,
-                   .owns_image = workload.owns_image,
-                   .restarted_at = workload.settings.restarted_at,
-                   .failure_counts = workload.settings.on_failure != workload::OnFailure::kIgnore};
+WorkloadPlan plan_workload(const SharedWorkload& shared, const Answers& answers, WallTime now) {
+  const Workload& workload = *shared;
+  WorkloadPlan out{.of = shared, .problems = workload.problems};
   if (workload.rolled_last && !workload.failure.empty()) {
     out.problems.push_back("its last roll failed: " + workload.failure);
   }
@@ -298,14 +287,9 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
     Ruling ruling = rule_on(workload, slot, towards, answer, asked, answers, now);
     if (blocked_by.empty() && blocks_rolls(slot, towards, ruling.verdict)) blocked_by = slot.id;
     SlotPlan& planned = out.slots.emplace_back();
-    planned.slot = slot.id;
-    planned.image = slot.written;
+    planned.of = std::shared_ptr<const TrackedSlot>(shared, &slot);
     planned.verdict = ruling.verdict;
     planned.reason = std::move(ruling.reason);
-    planned.from = slot.stamp;
-    planned.adopted = slot.adopted;
-    planned.since = slot.since;
-    planned.rolled_from = slot.rolled_from;
     planned.followed = towards.followed;
     planned.unasked = ruling.verdict == Verdict::kUnresolved && answer == nullptr &&
                       (towards.known || !towards.asked);
@@ -328,16 +312,14 @@ WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, Wal
   return out;
 }
 
-std::vector<WorkloadPlan> plan(std::vector<Workload> workloads, const Answers& answers,
-                               WallTime now) {
+std::vector<WorkloadPlan> plan(const Workloads& workloads, const Answers& answers, WallTime now) {
   std::vector<WorkloadPlan> plans;
   plans.reserve(workloads.size());
-  for (Workload& each : workloads) {
-    const Workload workload = std::move(each);
+  for (const SharedWorkload& workload : workloads) {
     plans.push_back(plan_workload(workload, answers, now));
   }
   std::ranges::sort(plans, {}, [](const WorkloadPlan& entry) {
-    return std::tie(entry.ns, entry.kind->kind, entry.name);
+    return std::tie(entry.ns(), entry.kind().kind, entry.name());
   });
   return plans;
 }

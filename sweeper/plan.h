@@ -55,45 +55,39 @@ std::optional<Verdict> parse_verdict(std::string_view name);  // nullopt: there 
 bool is_moved(Verdict verdict);
 
 struct SlotPlan {
-  std::string slot;
-  std::string image;  // as its owner wrote it
+  std::shared_ptr<const TrackedSlot> of;  // what is planned; never null
   Verdict verdict = Verdict::kUpToDate;
-  std::string reason;                   // for people; "" where the verdict says it all
-  std::optional<workload::Stamp> from;  // the stamp that stands
-  bool adopted = false;                 // `from` is the baseline: the template has no stamp
-  std::optional<image::Digest> to;      // what the registry serves; kUndo: where it goes back to
-  std::string to_image;                 // of a change: the image to write, "" to leave it untouched
-  std::string to_reference = {};        // where it leads, "" for the reference that stands
+  std::string reason = {};               // for people; "" where the verdict says it all
+  std::optional<image::Digest> to = {};  // what the registry serves; kUndo: where it goes back to
+  std::string to_image = {};      // of a change: the image to write, "" to leave it untouched
+  std::string to_reference = {};  // where it leads, "" for the reference that stands
   std::shared_ptr<const FollowedPolicy> followed = {};  // nullptr: it follows no policy
-  std::string since = {};                               // TrackedSlot::since
-  std::optional<workload::Stamp> rolled_from = {};      // TrackedSlot::rolled_from
   bool failed = false;   // kHeld, for a rollout to this digest failed here
   bool unasked = false;  // kUnresolved, for no registry was asked
 
+  const std::string& slot() const { return of->id; }
+  const std::string& image() const { return of->written; }                  // as its owner wrote it
+  const std::optional<workload::Stamp>& from() const { return of->stamp; }  // the one that stands
   bool changes() const { return verdict == Verdict::kRoll || verdict == Verdict::kUndo; }
-  // Of a slot with `from` (and, for the stamp, `to`): what it leads to.
+  // Of a slot with from() (and, for the stamp, `to`): what it leads to.
   std::string target_reference() const {
-    return to_reference.empty() ? from->reference() : to_reference;
+    return to_reference.empty() ? from()->reference() : to_reference;
   }
   workload::Stamp target_stamp() const;
 };
 
 struct WorkloadPlan {
-  const workload::Kind* kind = nullptr;
-  std::string ns;
-  std::string name;
-  std::string label;  // "deployment/web"
-  std::string uid = {};
-  std::vector<std::string> problems;
-  std::vector<SlotPlan> slots;
-  // As in Workload.
-  workload::RolloutState rollout = workload::RolloutState::kIdle;
-  std::string failure = {};
-  bool rolled_last = false;
-  bool owns_image = false;
-  bool restarted_at = false;   // Settings::restarted_at
-  bool failure_counts = true;  // tidemark.dev/on-failure is not ignore
+  SharedWorkload of;                       // what is planned
+  std::vector<std::string> problems = {};  // its own, and that its last roll failed
+  std::vector<SlotPlan> slots = {};
 
+  const workload::Kind& kind() const { return *of->kind; }
+  const std::string& ns() const { return of->ns; }
+  const std::string& name() const { return of->name; }
+  const std::string& uid() const { return of->uid; }
+  std::string label() const { return of->label(); }
+  // tidemark.dev/on-failure is not ignore.
+  bool failure_counts() const { return of->settings.on_failure != workload::OnFailure::kIgnore; }
   bool rolls() const;  // or goes back
 };
 
@@ -102,11 +96,9 @@ struct WorkloadPlan {
 // is_moved() or kUndo.
 std::string move_text(const SlotPlan& slot);
 
-WorkloadPlan plan_workload(const Workload& workload, const Answers& answers, WallTime now);
+WorkloadPlan plan_workload(const SharedWorkload& shared, const Answers& answers, WallTime now);
 
-// Ordered by namespace, kind and name. Each workload is let go once it is planned: of ten thousand
-// there is never both.
-std::vector<WorkloadPlan> plan(std::vector<Workload> workloads, const Answers& answers,
-                               WallTime now);
+// Ordered by namespace, kind and name.
+std::vector<WorkloadPlan> plan(const Workloads& workloads, const Answers& answers, WallTime now);
 
 }  // namespace tidemark::sweeper

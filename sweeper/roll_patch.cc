@@ -26,8 +26,8 @@ std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTi
   for (const SlotPlan& slot : plan.slots) {
     if (!slot.changes()) continue;
     entries.push_back({.time = to_rfc3339(now),
-                       .slot = slot.slot,
-                       .from = slot.from->str(),
+                       .slot = slot.slot(),
+                       .from = slot.from()->str(),
                        .to = slot.target_stamp().str(),
                        .why = std::string(reason_of(slot)),
                        .by = std::string(workload::kStampWriter)});
@@ -38,12 +38,12 @@ std::vector<workload::HistoryEntry> new_entries(const WorkloadPlan& plan, WallTi
 // The tag of a rolled slot has moved on to a digest that is not held; what failed is held now.
 workload::Held next_holds(workload::Held held, const WorkloadPlan& plan, WallTime now) {
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.verdict == Verdict::kRoll) held.erase(slot.slot);
+    if (slot.verdict == Verdict::kRoll) held.erase(slot.slot());
     if (slot.verdict != Verdict::kUndo) continue;
-    if (workload::is_held(held, slot.slot, slot.from->digest())) continue;
-    held[slot.slot].push_back({.digest = slot.from->digest(),
-                               .reason = std::string(workload::kHeldByFailure),
-                               .since = to_rfc3339(now)});
+    if (workload::is_held(held, slot.slot(), slot.from()->digest())) continue;
+    held[slot.slot()].push_back({.digest = slot.from()->digest(),
+                                 .reason = std::string(workload::kHeldByFailure),
+                                 .since = to_rfc3339(now)});
   }
   return held;
 }
@@ -51,7 +51,7 @@ workload::Held next_holds(workload::Held held, const WorkloadPlan& plan, WallTim
 // A baseline is what an undo of the first roll goes back to: it goes with the second.
 workload::Baseline remaining_baseline(workload::Baseline baseline, const WorkloadPlan& plan) {
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.verdict == Verdict::kRoll && !slot.adopted) baseline.erase(slot.slot);
+    if (slot.verdict == Verdict::kRoll && !slot.of->adopted) baseline.erase(slot.slot());
   }
   return baseline;
 }
@@ -60,7 +60,7 @@ workload::Baseline remaining_baseline(workload::Baseline baseline, const Workloa
 workload::WrittenImages next_written(workload::WrittenImages images, const WorkloadPlan& plan) {
   for (const SlotPlan& slot : plan.slots) {
     if (slot.verdict == Verdict::kRoll && !slot.to_reference.empty()) {
-      images.try_emplace(slot.slot, slot.image);
+      images.try_emplace(slot.slot(), slot.image());
     }
   }
   return images;
@@ -115,12 +115,12 @@ workload::JsonPatch make_roll_patch(const workload::Object& object, const Worklo
   StringMap of_template = object.pod_template.annotations;
   for (const SlotPlan& planned : plan.slots) {
     if (!planned.changes()) continue;
-    const workload::Slot* slot = slot_of(object.pod_template, planned.slot);
+    const workload::Slot* slot = slot_of(object.pod_template, planned.slot());
     if (slot == nullptr) continue;
     change_image(patch, *slot, planned.to_image);
     of_template.insert_or_assign(slot->stamp_key(), planned.target_stamp().str());
   }
-  if (plan.restarted_at) {
+  if (plan.of->settings.restarted_at) {
     of_template.insert_or_assign(std::string(workload::kRestartedAtKey), to_rfc3339(now));
   }
   change_template_annotations(patch, object, of_template);

@@ -31,26 +31,27 @@ RunningByWorkload read_pods(kube::Api& api, const Selection& selection,
 std::vector<StatusRow> rows_of(std::vector<WorkloadPlan> plans, const RunningByWorkload& running) {
   std::vector<StatusRow> rows;
   for (WorkloadPlan& plan : plans) {
-    const auto slots = running.find(running_key(plan.ns, plan.kind->kind, plan.name));
+    const auto slots = running.find(running_key(plan.ns(), plan.kind().kind, plan.name()));
     for (SlotPlan& slot : plan.slots) {
       StatusRow& row = rows.emplace_back();
-      row.ns = plan.ns;
-      row.workload = plan.label;
-      row.slot = slot.slot;
-      row.image = std::move(slot.image);
-      if (slot.from) row.stamped = slot.from->digest();
+      row.ns = plan.ns();
+      row.workload = plan.label();
+      row.slot = slot.slot();
+      row.image = slot.image();
+      if (slot.from()) row.stamped = slot.from()->digest();
       row.registry = std::move(slot.to);
-      row.running.slot = slot.slot;
-      if (slots != running.end() && slots->second.contains(slot.slot)) {
-        row.running = slots->second.at(slot.slot);
+      row.running.slot = slot.slot();
+      if (slots != running.end() && slots->second.contains(slot.slot())) {
+        row.running = slots->second.at(slot.slot());
       }
       row.verdict = slot.verdict;
       row.reason = std::move(slot.reason);
-      if (row.verdict == Verdict::kUpToDate && plan.rolled_last && !plan.failure.empty()) {
-        row.reason = "its last roll failed: " + plan.failure;
+      if (row.verdict == Verdict::kUpToDate && plan.of->rolled_last && !plan.of->failure.empty()) {
+        row.reason = "its last roll failed: " + plan.of->failure;
       }
-      row.since = std::move(slot.since);
-      if (slot.rolled_from) row.rolled_from = slot.rolled_from->str();
+      const SlotRecords& records = slot.of->records();
+      row.since = records.since;
+      if (records.rolled_from) row.rolled_from = records.rolled_from->str();
     }
   }
   return rows;

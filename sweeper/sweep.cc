@@ -17,8 +17,8 @@ constexpr std::size_t kMaxProblemLines = 20;
 void log_release(const Logger& log, const WorkloadPlan& planned, const Status& released) {
   if (released) return;
   log.warn("an image is owned by the sweeper until the next sweep: server-side apply conflicts",
-           {{"namespace", planned.ns},
-            {"workload", planned.label},
+           {{"namespace", planned.ns()},
+            {"workload", planned.label()},
             {"cause", released.error().message}});
 }
 
@@ -29,7 +29,7 @@ std::vector<RollOutcome> apply_all(const SweepContext& context, const SweepOptio
   for (const WorkloadPlan& planned : plans) {
     if (!planned.rolls()) {
       // A sweeper was killed after a roll, before it gave up the image that it had written.
-      if (planned.owns_image) {
+      if (planned.of->owns_image) {
         log_release(context.log, planned, release(planned, context.api, options.apply, stop));
       }
       continue;
@@ -56,29 +56,29 @@ void log_outcome(const Logger& log, const RollOutcome& outcome) {
   // A Lease that was lost, or a stop: the roll is the next sweep's, whoever makes it.
   if (outcome.error && outcome.error->kind == ErrorKind::kCanceled) {
     log.info("roll not made: stopped",
-             {{"namespace", outcome.plan.ns}, {"workload", outcome.plan.label}});
+             {{"namespace", outcome.plan.ns()}, {"workload", outcome.plan.label()}});
     return;
   }
   if (outcome.kind == RollOutcome::Kind::kFailed) {
-    log.error("roll failed", {{"namespace", outcome.plan.ns},
-                              {"workload", outcome.plan.label},
+    log.error("roll failed", {{"namespace", outcome.plan.ns()},
+                              {"workload", outcome.plan.label()},
                               {"cause", outcome.error->message}});
     return;
   }
   if (outcome.kind == RollOutcome::Kind::kNotNeeded) {
     log.info("roll not needed any more",
-             {{"namespace", outcome.plan.ns}, {"workload", outcome.plan.label}});
+             {{"namespace", outcome.plan.ns()}, {"workload", outcome.plan.label()}});
     return;
   }
   log_release(log, outcome.plan, outcome.released);
   for (const SlotPlan& slot : outcome.plan.slots) {
     if (!slot.changes()) continue;
     log.info(slot.verdict == Verdict::kUndo ? "rolled back" : "rolled",
-             {{"namespace", outcome.plan.ns},
-              {"workload", outcome.plan.label},
-              {"slot", slot.slot},
-              {"image", slot.image},
-              {"from", slot.from->digest().str()},
+             {{"namespace", outcome.plan.ns()},
+              {"workload", outcome.plan.label()},
+              {"slot", slot.slot()},
+              {"image", slot.image()},
+              {"from", slot.from()->digest().str()},
               {"to", slot.to->str()}});
   }
 }
@@ -88,15 +88,15 @@ void log_plans(const Logger& log, const std::vector<WorkloadPlan>& plans) {
   for (const WorkloadPlan& planned : plans) {
     for (const SlotPlan& slot : planned.slots) {
       if (slot.verdict == Verdict::kUnresolved && ++unresolved <= kMaxProblemLines) {
-        log.warn("no answer", {{"namespace", planned.ns},
-                               {"workload", planned.label},
-                               {"slot", slot.slot},
-                               {"image", slot.image},
+        log.warn("no answer", {{"namespace", planned.ns()},
+                               {"workload", planned.label()},
+                               {"slot", slot.slot()},
+                               {"image", slot.image()},
                                {"cause", slot.reason}});
       } else if (is_moved(slot.verdict) && slot.verdict != Verdict::kRoll) {
-        log.debug("moved, not rolled", {{"namespace", planned.ns},
-                                        {"workload", planned.label},
-                                        {"slot", slot.slot},
+        log.debug("moved, not rolled", {{"namespace", planned.ns()},
+                                        {"workload", planned.label()},
+                                        {"slot", slot.slot()},
                                         {"verdict", to_string(slot.verdict)},
                                         {"cause", slot.reason}});
       }
@@ -182,9 +182,12 @@ Result<Collection> collect_under_orders(const SweepContext& context, const Sweep
       return fail(orders.error());
     }
   }
-  for (Workload& workload : collected->workloads) {
-    auto& holds = workload.settings.holds;
+  if (collected->orders.empty()) return collected;
+  for (SharedWorkload& workload : collected->workloads) {
+    Workload ordered = *workload;
+    auto& holds = ordered.settings.holds;
     holds.insert(holds.end(), collected->orders.begin(), collected->orders.end());
+    workload = share(std::move(ordered));
   }
   return collected;
 }
@@ -193,7 +196,7 @@ void plan_and_apply(const SweepContext& context, SweepOptions options, Collectio
                     SweepReport& report, const std::stop_token& stop) {
   const WallTime now = context.clock.wall_now();
   options.defaults.holds = collected.orders;
-  report.plans = plan(std::move(collected.workloads), report.answers, now);
+  report.plans = plan(collected.workloads, report.answers, now);
   if (collected.uncounted.empty()) {
     pace(report.plans, options.pace, now);
   } else {
@@ -206,15 +209,15 @@ void plan_and_apply(const SweepContext& context, SweepOptions options, Collectio
 }
 
 // What slots of these repositories are to run, by their policies.
-std::set<std::string> targets_in(const std::vector<Workload>& workloads,
+std::set<std::string> targets_in(const Workloads& workloads,
                                  const std::set<std::string>& repositories,
                                  const Answers& answers) {
   std::set<std::string> out;
-  for (const Workload& workload : workloads) {
-    for (const TrackedSlot& slot : workload.slots) {
-      if (!slot.reference || policy_of(workload, slot).empty()) continue;
+  for (const SharedWorkload& workload : workloads) {
+    for (const TrackedSlot& slot : workload->slots) {
+      if (!slot.reference || policy_of(*workload, slot).empty()) continue;
       if (!repositories.contains(slot.reference->name())) continue;
-      out.insert(destination_of(workload, slot, answers).reference(slot).tagged());
+      out.insert(destination_of(*workload, slot, answers).reference(slot).tagged());
     }
   }
   return out;
@@ -295,13 +298,13 @@ Result<SweepReport> sweep(const SweepContext& context, const SweepOptions& optio
   return report;
 }
 
-std::set<std::string> references_of(const std::vector<Workload>& workloads) {
+std::set<std::string> references_of(const Workloads& workloads) {
   std::set<std::string> out;
-  for (const Workload& workload : workloads) {
-    for (const TrackedSlot& slot : workload.slots) {
+  for (const SharedWorkload& workload : workloads) {
+    for (const TrackedSlot& slot : workload->slots) {
       if (!slot.reference || !slot.reference->tag()) continue;
       out.insert(slot.reference->tagged());
-      if (!policy_of(workload, slot).empty()) out.insert(slot.reference->name());
+      if (!policy_of(*workload, slot).empty()) out.insert(slot.reference->name());
     }
   }
   return out;
@@ -343,7 +346,7 @@ Result<SweepReport> continue_sweep(const SweepContext& context, const SweepOptio
 Learned learned_by(const SweepReport& report) {
   Learned out{.answers = report.answers, .failures = {}};
   for (const WorkloadPlan& planned : report.plans) {
-    if (!planned.failure.empty()) out.failures.emplace(planned.uid, planned.failure);
+    if (!planned.of->failure.empty()) out.failures.emplace(planned.uid(), planned.of->failure);
   }
   return out;
 }
@@ -354,14 +357,16 @@ Result<SweepReport> plan_again(const SweepContext& context, SweepOptions options
   options.dry_run = true;
   auto collected = collect_under_orders(context, options, source, stop);
   if (!collected) return fail(collected.error());
-  for (Workload& workload : collected->workloads) {
-    const auto failed = learned.failures.find(workload.uid);
-    if (failed == learned.failures.end() || !workload.rolled_last ||
-        workload.rollout != workload::RolloutState::kProgressing) {
+  for (SharedWorkload& workload : collected->workloads) {
+    const auto failed = learned.failures.find(workload->uid);
+    if (failed == learned.failures.end() || !workload->rolled_last ||
+        workload->rollout != workload::RolloutState::kProgressing) {
       continue;
     }
-    workload.failure = failed->second;
-    workload.rollout = workload::RolloutState::kFailed;
+    Workload judged = *workload;
+    judged.failure = failed->second;
+    judged.rollout = workload::RolloutState::kFailed;
+    workload = share(std::move(judged));
   }
   SweepReport report;
   report.problems = std::move(collected->problems);

@@ -108,7 +108,7 @@ Result<std::optional<SweepReport>> sweep_pushed(const SweepContext& context,
 
 // The tagged references that workloads use, and the repositories of which a policy may choose
 // another tag ("docker.io/library/nginx").
-std::set<std::string> references_of(const std::vector<Workload>& workloads);
+std::set<std::string> references_of(const Workloads& workloads);
 
 // The next steps of paced rolls, by the answers of the sweep that paced them: no registry is asked.
 // Errors: as sweep().

@@ -29,7 +29,7 @@ const std::vector<double>& pushed_bounds_seconds() {
 }
 
 std::string key_of_move(const WorkloadPlan& plan, const SlotPlan& slot) {
-  return plan.uid + " " + slot.slot + " " + slot.to->str();
+  return plan.uid() + " " + slot.slot() + " " + slot.to->str();
 }
 
 bool is_rolled(const RollOutcome& outcome) { return outcome.kind == RollOutcome::Kind::kRolled; }
@@ -101,7 +101,7 @@ void SweepMetrics::record_slots(const SweepReport& report, WallTime now) {
     for (const SlotPlan& slot : planned.slots) {
       ++verdicts[slot.verdict];
       if (slot.verdict == Verdict::kUnresolved) {
-        oldest = std::min(oldest, unresolved_.since(planned.uid + " " + slot.slot, now));
+        oldest = std::min(oldest, unresolved_.since(planned.uid() + " " + slot.slot(), now));
       }
       if (is_moved(slot.verdict)) (void)moved_.since(key_of_move(planned, slot), now);
     }
@@ -132,7 +132,7 @@ void SweepMetrics::record_pushed(const SweepReport& report,
   for (const RollOutcome& outcome : report.rolls) {
     if (!is_rolled(outcome)) continue;
     for (const SlotPlan& slot : outcome.plan.slots) {
-      const auto known = slot.from ? pushed.find(slot.target_reference()) : pushed.end();
+      const auto known = slot.from() ? pushed.find(slot.target_reference()) : pushed.end();
       if (slot.verdict != Verdict::kRoll || known == pushed.end()) continue;
       pushed_.with().observe(seconds(now - known->second));
     }

@@ -10,7 +10,7 @@ namespace tidemark::sweeper {
 namespace {
 
 bool changes(const SlotPlan& slot) { return slot.changes(); }
-bool is_stamped(const SlotPlan& slot) { return slot.from.has_value(); }
+bool is_stamped(const SlotPlan& slot) { return slot.from().has_value(); }
 
 // What only is paced will be told when it is rolled: a tag that thousands share would else be
 // thousands of Events.
@@ -23,9 +23,9 @@ std::vector<notify::Move> moves_of(const WorkloadPlan& plan, bool (*told)(const 
   std::vector<notify::Move> moves;
   for (const SlotPlan& slot : plan.slots) {
     if (!told(slot)) continue;
-    moves.push_back({.slot = slot.slot,
-                     .image = slot.image,
-                     .from = slot.from ? slot.from->digest().str() : "",
+    moves.push_back({.slot = slot.slot(),
+                     .image = slot.image(),
+                     .from = slot.from() ? slot.from()->digest().str() : "",
                      .to = slot.to ? slot.to->str() : "",
                      .new_image = slot.to_reference});
   }
@@ -34,11 +34,11 @@ std::vector<notify::Move> moves_of(const WorkloadPlan& plan, bool (*told)(const 
 
 Note note_of(const WorkloadPlan& plan, const char* reason, std::string text,
              bool (*told)(const SlotPlan&)) {
-  return {.event = {.regarding = {.api_version = plan.kind->api_version(),
-                                  .kind = plan.kind->kind,
-                                  .ns = plan.ns,
-                                  .name = plan.name,
-                                  .uid = plan.uid},
+  return {.event = {.regarding = {.api_version = plan.kind().api_version(),
+                                  .kind = plan.kind().kind,
+                                  .ns = plan.ns(),
+                                  .name = plan.name(),
+                                  .uid = plan.uid()},
                     .reason = reason,
                     .action = "Roll",
                     .note = std::move(text)},
@@ -76,8 +76,9 @@ bool goes_back(const WorkloadPlan& plan) {
 void tell_roll(const RollOutcome& outcome, std::vector<Note>& notes) {
   const WorkloadPlan& plan = outcome.plan;
   if (outcome.kind == RollOutcome::Kind::kRolled && goes_back(plan)) {
-    notes.push_back(warning_of(
-        plan, "RolledBack", rolled_slots(plan) + ": its rollout failed: " + plan.failure, changes));
+    notes.push_back(warning_of(plan, "RolledBack",
+                               rolled_slots(plan) + ": its rollout failed: " + plan.of->failure,
+                               changes));
   } else if (outcome.kind == RollOutcome::Kind::kRolled) {
     notes.push_back(note_of(plan, "Rolled", rolled_slots(plan), changes));
   } else if (outcome.kind == RollOutcome::Kind::kFailed &&
@@ -85,20 +86,20 @@ void tell_roll(const RollOutcome& outcome, std::vector<Note>& notes) {
     notes.push_back(warning_of(plan, "RollFailed",
                                rolled_slots(plan) + ", not rolled: " + outcome.error->message,
                                changes));
-    notes.back().standing = plan.uid + " " + rolled_slots(plan);
+    notes.back().standing = plan.uid() + " " + rolled_slots(plan);
   }
 }
 
 // A roll of ours that will not come to its end, once for each digest that it led to.
 void tell_failure(const WorkloadPlan& plan, std::vector<Note>& notes) {
-  if (!plan.rolled_last || plan.failure.empty() || goes_back(plan)) return;
+  if (!plan.of->rolled_last || plan.of->failure.empty() || goes_back(plan)) return;
   std::string decision;
   for (const SlotPlan& slot : plan.slots) {
-    if (slot.from) append_part(decision, ",", slot.from->digest().str());
+    if (slot.from()) append_part(decision, ",", slot.from()->digest().str());
   }
   notes.push_back(once_for(
-      plan.uid + " " + decision,
-      warning_of(plan, "RolloutFailed", "its last roll failed: " + plan.failure, is_stamped)));
+      plan.uid() + " " + decision,
+      warning_of(plan, "RolloutFailed", "its last roll failed: " + plan.of->failure, is_stamped)));
   // What stands is where the roll led to.
   for (notify::Move& move : notes.back().moves) move.to = std::exchange(move.from, "");
 }
@@ -111,11 +112,11 @@ void tell_moved(const WorkloadPlan& plan, std::vector<Note>& notes) {
     const std::string verdict(to_string(slot.verdict));
     append_part(text, "; ", move_text(slot) + ", not rolled: " + verdict);
     if (!slot.reason.empty()) text += ": " + slot.reason;
-    append_part(decision, ",", slot.slot + " " + slot.to->str() + " " + verdict);
+    append_part(decision, ",", slot.slot() + " " + slot.to->str() + " " + verdict);
   }
   if (text.empty()) return;
   notes.push_back(
-      once_for(plan.uid + " " + decision, note_of(plan, "Moved", std::move(text), stays_behind)));
+      once_for(plan.uid() + " " + decision, note_of(plan, "Moved", std::move(text), stays_behind)));
 }
 
 }  // namespace

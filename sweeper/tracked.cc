@@ -58,15 +58,16 @@ void read_image(TrackedSlot& tracked, const workload::Slot& slot, const std::opt
 
 // The newest history entry of this slot: when it was, and the digest to which it led, if that is of
 // this reference, or of one that a policy may have chosen.
-void read_newest_entry(TrackedSlot& slot, const std::vector<workload::HistoryEntry>& history) {
+void read_newest_entry(SlotRecords& records, const TrackedSlot& slot,
+                       const std::vector<workload::HistoryEntry>& history) {
   const auto newest = std::ranges::find(history, slot.id, &workload::HistoryEntry::slot);
   if (newest == history.end()) return;
-  slot.since = newest->time;
+  records.since = newest->time;
   const auto to = Stamp::parse(newest->to);
   if (!to || !slot.reference) return;
   const bool by_policy =
       newest->why == workload::kWhyPolicy && to->is_of_repository(*slot.reference);
-  if (by_policy || to->is_for(*slot.reference)) slot.last_recorded = to->digest();
+  if (by_policy || to->is_for(*slot.reference)) records.last_recorded = to->digest();
 }
 
 // Where the last roll found this slot, if that roll is what made its stamp.
@@ -82,7 +83,26 @@ std::optional<Stamp> last_roll_from(const std::vector<workload::HistoryEntry>& h
   return std::nullopt;
 }
 
+SlotRecords records_of(const TrackedSlot& slot, const std::vector<workload::HistoryEntry>& history,
+                       const workload::Held& held) {
+  SlotRecords out;
+  read_newest_entry(out, slot, history);
+  out.rolled_from = last_roll_from(history, slot);
+  const auto holds = held.find(slot.id);
+  if (holds == held.end()) return out;
+  for (const workload::Hold& hold : holds->second) {
+    out.held.push_back(hold.digest);
+    if (hold.reason == workload::kHeldByFailure) out.failed.push_back(hold.digest);
+  }
+  return out;
+}
+
 }  // namespace
+
+const SlotRecords& TrackedSlot::records() const {
+  static const SlotRecords kNone;
+  return kept != nullptr ? *kept : kNone;
+}
 
 std::string object_path(const workload::Kind& kind, std::string_view ns, std::string_view name) {
   return kube::resource_path(kind.api_version(), kind.plural, ns, name);
@@ -115,10 +135,11 @@ void settle(Workload& workload, const workload::Metadata& ns, const workload::Se
   for (TrackedSlot& slot : workload.slots) {
     // An image volume's id has a slash, which no container's name has.
     const bool ignored = workload.settings.ignored_containers.contains(slot.id);
-    if (workload.settings.stamp && !ignored) continue;
-    slot.state = TrackedSlot::State::kIgnored;
-    slot.problem =
-        ignored ? "named by tidemark.dev/ignore-containers" : "tidemark.dev/stamp is off";
+    if (ignored) {
+      slot.left_out = "named by tidemark.dev/ignore-containers";
+    } else {
+      slot.left_out = workload.settings.stamp ? "" : "tidemark.dev/stamp is off";
+    }
   }
 }
 
@@ -156,20 +177,14 @@ Workload track(const workload::Object& object, const workload::PolicyRules& rule
   for (const workload::Slot& slot : object.pod_template.slots) {
     TrackedSlot& tracked = out.slots.emplace_back();
     tracked.id = slot.id();
-    tracked.image = slot.image;
     tracked.written = slot.image;
     tracked.pull_policy = workload::effective_pull_policy(slot);
     const auto stamp = stamps.find(slot.stamp_key());
     read_image(tracked, slot,
                stamp == stamps.end() ? std::nullopt : std::optional<Stamp>(stamp->second),
                baseline);
-    read_newest_entry(tracked, history);
-    tracked.rolled_from = last_roll_from(history, tracked);
-    if (const auto holds = held.find(tracked.id); holds != held.end()) {
-      for (const workload::Hold& hold : holds->second) {
-        tracked.held.push_back(hold.digest);
-        if (hold.reason == workload::kHeldByFailure) tracked.failed.push_back(hold.digest);
-      }
+    if (!history.empty() || !held.empty()) {
+      tracked.kept = std::make_shared<SlotRecords>(records_of(tracked, history, held));
     }
   }
   return out;

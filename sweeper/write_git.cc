@@ -114,8 +114,8 @@ GitWriter::GitWriter(kube::Api& api, registry::Resolver& resolver, const Clock& 
 std::vector<ChosenImage> GitWriter::choose_all(const std::vector<GitPolicy>& policies,
                                                const std::set<std::string>* pushed,
                                                const std::stop_token& stop) {
-  std::vector<Workload> followers;
-  for (const GitPolicy& policy : policies) followers.push_back(follower_of(policy));
+  Workloads followers;
+  for (const GitPolicy& policy : policies) followers.push_back(share(follower_of(policy)));
   Answers answers;
   ChooseOptions options{.max_age = options_.interval / 2};
   // What was pushed is asked for now; then all of them, of which the rest is as it is known.
@@ -136,7 +136,7 @@ std::vector<ChosenImage> GitWriter::choose_all(const std::vector<GitPolicy>& pol
       continue;
     }
     const PolicyChoice* made =
-        answers.find_choice(named.reference, followers[i].pull_source(), named.policy);
+        answers.find_choice(named.reference, followers[i]->pull_source(), named.policy);
     if (made == nullptr) continue;
     chosen.choice = made->choice;
     if (!chosen.choice || !named.digest) continue;
@@ -147,7 +147,7 @@ std::vector<ChosenImage> GitWriter::choose_all(const std::vector<GitPolicy>& pol
     }
     const auto resolved = resolver_.resolve(
         {.reference = named.reference.with_tag(chosen.choice->tag),
-         .credentials = pull_credentials_.of(followers[i]).keyring.lookup(named.reference)},
+         .credentials = pull_credentials_.of(*followers[i]).keyring.lookup(named.reference)},
         Deadline::after(options.one), stop);
     if (resolved) {
       chosen.digest = resolved->digest.str();

@@ -97,6 +97,8 @@ struct Settings {
 struct Metadata {
   StringMap annotations;
   StringMap labels;
+
+  friend bool operator==(const Metadata&, const Metadata&) = default;
 };
 
 struct EffectiveSettings {

@@ -187,22 +187,23 @@ class HangingRegistry {
   std::unique_ptr<net::Server> server_;  // last: its handlers use the others
 };
 
-void add_workloads(std::vector<sweeper::Workload>& out, const workload::Kind& kind,
-                   const std::string& host, std::size_t references) {
+void add_workloads(sweeper::Workloads& out, const workload::Kind& kind, const std::string& host,
+                   std::size_t references) {
   for (std::size_t i = 0; i < references; ++i) {
     const std::string name = host + "/" + repository(i) + ":t" + std::to_string(i / kRepositories);
     const auto reference = image::Reference::parse(name).value();
-    sweeper::Workload& made = out.emplace_back();
+    sweeper::Workload made;
     made.kind = &kind;
     made.ns = "bench";
-    made.name = "app-" + std::to_string(out.size());
+    made.name = "app-" + std::to_string(i + 1);
     made.service_account = "default";
     sweeper::TrackedSlot& slot = made.slots.emplace_back();
     slot.state = sweeper::TrackedSlot::State::kSweepable;
     slot.id = "app";
-    slot.image = slot.written = name;
+    slot.written = name;
     slot.stamp = workload::Stamp::make(reference, image::Digest::parse(digest_text()).value());
     slot.reference = reference;
+    out.push_back(sweeper::share(std::move(made)));
   }
 }
 
@@ -241,7 +242,7 @@ int main(int argc, char** argv) {
 
   const workload::KindTable kinds;
   const workload::Kind& kind = *kinds.find("apps", "Deployment");
-  std::vector<sweeper::Workload> workloads;
+  sweeper::Workloads workloads;
   add_workloads(workloads, kind, well.host(), references);
   add_workloads(workloads, kind, hanging.host(), hanging_references);
   sweeper::PullCredentials credentials(nullptr, clock);

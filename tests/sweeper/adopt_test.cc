@@ -180,7 +180,7 @@ TEST_F(Adopt, OnePodThatIsNotCurrentDecidesAndTheDifferenceIsTold) {
   put_pod(spec, "one", running(kNow));
   put_pod(spec, "two", running(kNow));
   put_pod(spec, "three", running(kOld));
-  EXPECT_EQ(sweep_slot().from->digest(), fake_digest(kOld));
+  EXPECT_EQ(sweep_slot().from()->digest(), fake_digest(kOld));
   EXPECT_EQ(last_.plans[0].problems,
             std::vector<std::string>{
                 "pods run different digests of app: 1 of aaaaaaaaaaaa, 2 of bbbbbbbbbbbb"});

@@ -32,8 +32,8 @@ class CheckTest : public ::testing::Test {
     for (int i = 0; i < kTags; ++i) {
       const std::string image = registry + "/app:" + std::to_string(i);
       workloads_.push_back(
-          tracked({.name = "web-" + std::to_string(workloads_.size()),
-                   .containers = {{.image = image, .stamp = stamp_text(image, 'a')}}}));
+          share(tracked({.name = "web-" + std::to_string(workloads_.size()),
+                         .containers = {{.image = image, .stamp = stamp_text(image, 'a')}}})));
       cluster_.resolver.answer(
           image, [=, this](const registry::Query&, Deadline deadline, const std::stop_token&) {
             return answer(registry, ready, deadline);
@@ -47,7 +47,7 @@ class CheckTest : public ::testing::Test {
   }
 
   Cluster cluster_;
-  std::vector<Workload> workloads_;
+  Workloads workloads_;
   std::map<std::string, int> under_way_;
   std::map<std::string, int> most_;  // at once, of answers that were held back
   std::map<std::string, int> answered_;

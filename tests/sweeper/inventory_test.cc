@@ -35,7 +35,7 @@ class InventoryTest : public ::testing::Test {
   }
   static std::set<std::string> names(const Collection& collection) {
     std::set<std::string> out;
-    for (const Workload& workload : collection.workloads) out.insert(workload.name);
+    for (const SharedWorkload& workload : collection.workloads) out.insert(workload->name);
     return out;
   }
   static bool soon_named(Inventory& inventory, const std::set<std::string>& wanted) {
@@ -78,13 +78,26 @@ TEST_F(InventoryTest, SeesAStampAndANamespaceChange) {
   cluster_.put({});
   const auto watched = inventory();
   const auto web = [&] { return watched->snapshot({})->workloads.at(0); };
-  EXPECT_TRUE(web().settings.holds.empty());
+  EXPECT_TRUE(web()->settings.holds.empty());
   push(kube::WatchEvent::kModified, {.containers = {{.stamp = stamp_text(kImage, 'b')}}});
-  EXPECT_TRUE(soon([&] { return web().slots.at(0).stamp->digest() == fake_digest('b'); }));
+  EXPECT_TRUE(soon([&] { return web()->slots.at(0).stamp->digest() == fake_digest('b'); }));
   cluster_.api.push_event(
       kNamespaces, kube::WatchEvent::kModified,
       R"({"metadata":{"name":"team-a","annotations":{"tidemark.dev/hold":"true"}}})");
-  EXPECT_TRUE(soon([&] { return !web().settings.holds.empty(); }));
+  EXPECT_TRUE(soon([&] { return !web()->settings.holds.empty(); }));
+  const auto of_namespace = [&](const char* stamp) {
+    cluster_.api.push_event(
+        kNamespaces, kube::WatchEvent::kModified,
+        R"({"metadata":{"name":"team-a","annotations":{"tidemark.dev/stamp":")" +
+            std::string(stamp) + R"("}}})");
+  };
+  const auto standing = [&] { return web()->slots.at(0).standing(); };
+  of_namespace("off");
+  EXPECT_TRUE(soon([&] { return standing() == TrackedSlot::State::kIgnored; }));
+  EXPECT_TRUE(web()->settings.holds.empty());
+  of_namespace("on");
+  EXPECT_TRUE(soon([&] { return standing() == TrackedSlot::State::kSweepable; }));
+  EXPECT_EQ(web(), web()) << "one is kept for all snapshots, as long as nothing changes";
   cluster_.api.push_event(kNamespaces, kube::WatchEvent::kDeleted,
                           R"({"metadata":{"name":"team-a"}})");
   EXPECT_TRUE(soon_named(*watched, {})) << "nothing is known of its settings any more";

@@ -86,8 +86,8 @@ TEST_F(Judge, ACrashLoopOfARolledSlotIsAFailedRollout) {
   put(rolled(std::chrono::seconds{40}));
   put_pod(crashing());
   const WorkloadPlan plan = sweep();
-  EXPECT_EQ(plan.rollout, workload::RolloutState::kFailed);
-  EXPECT_EQ(plan.failure, "pod web-1: app crashed 3 times");
+  EXPECT_EQ(plan.of->rollout, workload::RolloutState::kFailed);
+  EXPECT_EQ(plan.of->failure, "pod web-1: app crashed 3 times");
   const auto lists = cluster_.api.calls("list");
   EXPECT_TRUE(std::ranges::any_of(
       lists, [](const auto& call) { return call.label_selector == "app=web"; }));
@@ -100,7 +100,7 @@ TEST_F(Judge, ACrashLoopOfARolledSlotIsAFailedRollout) {
   EXPECT_EQ(told.standing, notes[0].decision);
   ASSERT_EQ(told.moves.size(), 1U);
   EXPECT_EQ(told.moves[0].from, "");
-  EXPECT_EQ(told.moves[0].to, plan.slots.at(0).from->digest().str());
+  EXPECT_EQ(told.moves[0].to, plan.slots.at(0).from()->digest().str());
 }
 
 TEST_F(Judge, ItIsTakenBackWhereAsked) {
@@ -119,7 +119,7 @@ TEST_F(Judge, NoOtherWorkloadIsRolledToTheDigest) {
   put(rolled(std::chrono::seconds{40}));
   put_pod(crashing());
   cluster_.put({.name = "other"});
-  EXPECT_EQ(sweep().ns, "team-a");
+  EXPECT_EQ(sweep().ns(), "team-a");
   ASSERT_EQ(last_.plans.size(), 2U);
   EXPECT_EQ(last_.plans[0].slots.at(0).verdict, Verdict::kHeld);
   EXPECT_EQ(last_.plans[0].slots.at(0).reason,
@@ -132,15 +132,15 @@ TEST_F(Judge, WhatDoesNotComeUpForTenMinutesHasFailed) {
                {"ready", false},
                {"state", {{"waiting", {{"reason", "ImagePullBackOff"}}}}}};
   put_pod(pulling, kNow, ago(std::chrono::minutes{9}));
-  EXPECT_EQ(sweep().failure, "");
+  EXPECT_EQ(sweep().of->failure, "");
   put_pod(pulling, kNow, ago(std::chrono::minutes{10}));
-  EXPECT_EQ(sweep().failure, "pod web-1: app is not ready since " + ago(std::chrono::minutes{10}) +
-                                 " (ImagePullBackOff)");
+  EXPECT_EQ(sweep().of->failure, "pod web-1: app is not ready since " +
+                                     ago(std::chrono::minutes{10}) + " (ImagePullBackOff)");
 }
 
 TEST_F(Judge, WhatProvesNothingIsNoFailure) {
   put(rolled(std::chrono::minutes{20}));
-  const auto fails = [&] { return !sweep().failure.empty(); };
+  const auto fails = [&] { return !sweep().of->failure.empty(); };
   put_pod(crashing(), kOld);
   EXPECT_FALSE(fails()) << "of the old template";
   json sidecar = crashing();
@@ -159,16 +159,16 @@ TEST_F(Judge, WhatProvesNothingIsNoFailure) {
 TEST_F(Judge, PodsAreReadOnlyOfARolloutOfOursThatIsUnderWay) {
   put(rolled(std::chrono::seconds{20}));
   put_pod(crashing());
-  EXPECT_EQ(sweep().failure, "") << "just begun";
+  EXPECT_EQ(sweep().of->failure, "") << "just begun";
   EXPECT_EQ(cluster_.pod_lists(), 0U);
   Spec edited = rolled(std::chrono::seconds{40});
   edited.annotations.erase("tidemark.dev/history");
   put(edited);
-  EXPECT_EQ(sweep().failure, "") << "its owner's own rollout";
+  EXPECT_EQ(sweep().of->failure, "") << "its owner's own rollout";
   EXPECT_EQ(cluster_.pod_lists(), 0U);
   put(rolled(std::chrono::seconds{40}));
   cluster_.options.judge.enabled = false;
-  EXPECT_EQ(sweep().failure, "");
+  EXPECT_EQ(sweep().of->failure, "");
   EXPECT_EQ(cluster_.pod_lists(), 0U);
 }
 
@@ -181,7 +181,7 @@ TEST_F(Judge, PodsThatCannotBeReadAreToldOnceANamespace) {
     if (call.path.find("/pods") == std::string::npos) return std::nullopt;
     return Error{.kind = ErrorKind::kForbidden, .message = "no"};
   });
-  EXPECT_EQ(sweep().rollout, workload::RolloutState::kProgressing);
+  EXPECT_EQ(sweep().of->rollout, workload::RolloutState::kProgressing);
   ASSERT_EQ(last_.problems.size(), 1U);
   EXPECT_EQ(last_.problems[0].what, "pods");
 }

@@ -32,7 +32,7 @@ TEST(Kinds, AMovedTagOfACustomKindIsRolledOnce) {
   ASSERT_TRUE(report) << report.error().message;
   ASSERT_EQ(report->rolls.size(), 1U);
   EXPECT_EQ(report->rolls[0].kind, RollOutcome::Kind::kRolled);
-  EXPECT_EQ(report->rolls[0].plan.label, "rollout.argoproj.io/web");
+  EXPECT_EQ(report->rolls[0].plan.label(), "rollout.argoproj.io/web");
   EXPECT_TRUE(cluster.sweep()->rolls.empty());
   EXPECT_EQ(cluster.api.calls("patch").size(), 1U);
   EXPECT_EQ(cluster.api.calls("patch")[0].path, kPath);

@@ -29,24 +29,34 @@ workload::Stamp stamp(const std::string& image, char digest) {
 WorkloadPlan workload_plan(const std::string& name, bool done, RolloutState rollout,
                            const std::string& ns = "team-a",
                            const std::string& image = "registry.test/app:1", char digest = 'b') {
-  WorkloadPlan plan{.kind = nullptr,
-                    .ns = ns,
-                    .name = name,
-                    .label = "deployment/" + name,
-                    .uid = "uid-of-" + name,
-                    .problems = {},
-                    .slots = {},
-                    .rollout = rollout,
-                    .rolled_last = done,
-                    .owns_image = false};
-  plan.slots.push_back({.slot = "app",
-                        .image = image,
+  Workload workload;
+  static const workload::KindTable kKinds;
+  workload.kind = kKinds.find("apps", "Deployment");
+  workload.ns = ns;
+  workload.name = name;
+  workload.uid = "uid-of-" + name;
+  workload.rollout = rollout;
+  workload.rolled_last = done;
+  TrackedSlot& slot = workload.slots.emplace_back();
+  slot.id = "app";
+  slot.written = image;
+  slot.stamp = stamp(image, done ? digest : 'a');
+  WorkloadPlan plan{.of = share(workload)};
+  plan.slots.push_back({.of = std::make_shared<const TrackedSlot>(slot),
                         .verdict = done ? Verdict::kUpToDate : Verdict::kRoll,
-                        .reason = {},
-                        .from = stamp(image, done ? digest : 'a'),
-                        .to = fake_digest(digest),
-                        .to_image = {}});
+                        .to = fake_digest(digest)});
   return plan;
+}
+
+// Another workload's facts in its place.
+void change(WorkloadPlan& plan, const std::function<void(Workload&)>& how) {
+  Workload changed = *plan.of;
+  how(changed);
+  plan.of = share(std::move(changed));
+}
+
+void ignore_failure(Workload& workload) {
+  workload.settings.on_failure = workload::OnFailure::kIgnore;
 }
 
 std::vector<WorkloadPlan> many(std::size_t count, std::size_t done, RolloutState rollout_of_done,
@@ -90,7 +100,7 @@ TEST(Pace, TellsWhatItWaitsFor) {
 
 TEST(Pace, ADigestWhoseRolloutFailedIsHeldEverywhere) {
   auto plans = many(20, 3, RolloutState::kComplete);
-  plans[1].rollout = RolloutState::kFailed;
+  change(plans[1], [](Workload& its) { its.rollout = RolloutState::kFailed; });
   plans.push_back(
       workload_plan("other", false, RolloutState::kComplete, "team-b", "registry.test/other:1"));
   plans.push_back(workload_plan("job", false, RolloutState::kIdle));
@@ -108,9 +118,9 @@ TEST(Pace, WhatWasTakenBackStillHoldsTheDigestElsewhere) {
   auto plans = many(3, 0, {});
   plans[0].slots[0].verdict = Verdict::kHeld;
   plans[0].slots[0].failed = true;
-  plans[0].rollout = RolloutState::kIdle;  // scaled down since
+  change(plans[0], [](Workload& its) { its.rollout = RolloutState::kIdle; });  // scaled down since
   EXPECT_EQ(count(paced(plans), Verdict::kHeld), 3U);
-  plans[0].failure_counts = false;
+  change(plans[0], ignore_failure);
   EXPECT_EQ(count(paced(plans), Verdict::kHeld), 1U);
 }
 
@@ -125,13 +135,13 @@ TEST(Pace, WhatIsTakenBackInThisVerySweepIsRolledNowhereElse) {
 
 TEST(Pace, AFailureThatIsToBeIgnoredSaysNothing) {
   auto plans = many(3, 1, RolloutState::kFailed);
-  plans[0].failure_counts = false;
+  change(plans[0], ignore_failure);
   EXPECT_EQ(count(paced(plans), Verdict::kHeld), 0U);
 }
 
 TEST(Pace, AFailureOfTheOwnersOwnSaysNothingOfTheImage) {
   auto plans = many(3, 1, RolloutState::kFailed);
-  plans[0].rolled_last = false;
+  change(plans[0], [](Workload& its) { its.rolled_last = false; });
   EXPECT_EQ(count(paced(plans), Verdict::kRoll), 1U);
 }
 
@@ -171,7 +181,9 @@ TEST(Pace, WhatHasNoPodsWaitsForNobody) {
 
 TEST(Pace, WhatWasBrokenBeforeIsNotTheFirstToTry) {
   auto plans = many(10, 0, {});
-  for (std::size_t i = 0; i < 9; ++i) plans[i].rollout = RolloutState::kProgressing;
+  for (std::size_t i = 0; i < 9; ++i) {
+    change(plans[i], [](Workload& its) { its.rollout = RolloutState::kProgressing; });
+  }
   const auto out = paced(plans);
   EXPECT_EQ(out[9].slots[0].verdict, Verdict::kRoll);
   EXPECT_EQ(count(out, Verdict::kRoll), 1U);
@@ -180,8 +192,10 @@ TEST(Pace, WhatWasBrokenBeforeIsNotTheFirstToTry) {
 TEST(Pace, AWorkloadRollsWithAllItsSlotsOrNone) {
   auto plan = workload_plan("two", false, RolloutState::kComplete);
   plan.slots.push_back(plan.slots[0]);
-  plan.slots[1].slot = "side";
-  plan.slots[1].from = stamp("registry.test/side:1", 'a');
+  TrackedSlot side = *plan.slots[1].of;
+  side.id = "side";
+  side.stamp = stamp("registry.test/side:1", 'a');
+  plan.slots[1].of = std::make_shared<const TrackedSlot>(std::move(side));
   std::vector<WorkloadPlan> plans{plan, workload_plan("side", true, RolloutState::kProgressing,
                                                       "team-a", "registry.test/side:1")};
   const auto out = paced(plans);
@@ -193,7 +207,7 @@ TEST(Pace, TheOrderVariesByTheHourAndOnlyByTheHour) {
   const auto first = [](WallTime now) {
     auto plans = many(30, 0, {});
     pace(plans, {}, now);
-    return std::ranges::find_if(plans, &WorkloadPlan::rolls)->name;
+    return std::string(std::ranges::find_if(plans, &WorkloadPlan::rolls)->name());
   };
   EXPECT_EQ(first(kNow), first(kNow + std::chrono::minutes(5)));
   std::set<std::string> names;
@@ -224,27 +238,30 @@ TEST(Pace, KeepsItsBoundsHoweverRolloutsGo) {
       for (std::size_t i = 0; i < out.size(); ++i) {
         const bool begins = out[i].rolls();
         if (begins) {
-          ASSERT_FALSE(failed.contains(plans[i].slots[0].image)) << "seed " << seed;
-          plans[i] = workload_plan(plans[i].name, true, RolloutState::kProgressing, plans[i].ns,
-                                   plans[i].slots[0].image);
+          ASSERT_FALSE(failed.contains(plans[i].slots[0].image())) << "seed " << seed;
+          plans[i] = workload_plan(plans[i].name(), true, RolloutState::kProgressing, plans[i].ns(),
+                                   plans[i].slots[0].image());
         }
-        if (plans[i].rollout != RolloutState::kProgressing) continue;
+        if (plans[i].of->rollout != RolloutState::kProgressing) continue;
         ++under_way[""];
-        ++under_way[plans[i].ns];
-        ++under_way[plans[i].slots[0].image];
+        ++under_way[plans[i].ns()];
+        ++under_way[plans[i].slots[0].image()];
       }
       for (const auto& [what, rollouts] : under_way) {
         ASSERT_LE(rollouts, what.empty() ? 7U : what.starts_with("team") ? 4U : 5U) << what;
       }
       for (WorkloadPlan& plan : plans) {
-        if (plan.rollout != RolloutState::kProgressing || !chance(50)) continue;
-        plan.rollout = chance(failures) ? RolloutState::kFailed : RolloutState::kComplete;
-        if (plan.rollout == RolloutState::kFailed) failed.insert(plan.slots[0].image);
+        if (plan.of->rollout != RolloutState::kProgressing || !chance(50)) continue;
+        const bool fails = chance(failures);
+        change(plan, [&](Workload& its) {
+          its.rollout = fails ? RolloutState::kFailed : RolloutState::kComplete;
+        });
+        if (fails) failed.insert(plan.slots[0].image());
       }
     }
     for (const WorkloadPlan& plan : plans) {
-      if (failed.contains(plan.slots[0].image)) continue;
-      EXPECT_EQ(plan.slots[0].verdict, Verdict::kUpToDate) << "seed " << seed << " " << plan.name;
+      if (failed.contains(plan.slots[0].image())) continue;
+      EXPECT_EQ(plan.slots[0].verdict, Verdict::kUpToDate) << "seed " << seed << " " << plan.name();
     }
   }
 }

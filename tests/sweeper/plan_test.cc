@@ -23,7 +23,7 @@ Answers answering(const Workload& workload, std::string_view image, Result<image
 // The plan of one workload where the registry serves digest b for kImage.
 WorkloadPlan plan_moved(const Spec& spec, const workload::Metadata& ns = {}) {
   const Workload workload = tracked(spec, ns);
-  return plan_workload(workload, answering(workload, kImage, fake_digest('b')), kNow);
+  return plan_workload(share(workload), answering(workload, kImage, fake_digest('b')), kNow);
 }
 
 std::string entry(std::string_view slot, const std::string& from, const std::string& to,
@@ -63,7 +63,7 @@ Verdict planned_with_answer_of(const std::string& asked, WallTime now = kNow) {
   Answers answers;
   answers.put(image::Reference::parse(kImage).value(), workload.pull_source(), fake_digest('b'),
               parse_rfc3339(asked).value());
-  return plan_workload(workload, answers, now).slots.at(0).verdict;
+  return plan_workload(share(workload), answers, now).slots.at(0).verdict;
 }
 
 TEST(Plan, AnAnswerThatIsOlderThanTheStampRollsNothing) {
@@ -188,8 +188,8 @@ class ErrorAnswer : public ::testing::TestWithParam<ErrorKind> {};
 
 TEST_P(ErrorAnswer, NeverRolls) {
   const Workload workload = tracked({});
-  const WorkloadPlan plan =
-      plan_workload(workload, answering(workload, kImage, fail(GetParam(), "because")), kNow);
+  const WorkloadPlan plan = plan_workload(
+      share(workload), answering(workload, kImage, fail(GetParam(), "because")), kNow);
   EXPECT_EQ(plan.slots.at(0).verdict, Verdict::kUnresolved);
   EXPECT_EQ(plan.slots.at(0).reason, "because");
   EXPECT_FALSE(plan.rolls());
@@ -206,13 +206,14 @@ INSTANTIATE_TEST_SUITE_P(Plan, ErrorAnswer,
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
 TEST(Plan, NotAskedIsNotRolled) {
-  EXPECT_EQ(plan_workload(tracked({}), Answers(), kNow).slots.at(0).verdict, Verdict::kUnresolved);
+  EXPECT_EQ(plan_workload(share(tracked({})), Answers(), kNow).slots.at(0).verdict,
+            Verdict::kUnresolved);
 }
 
 TEST(Plan, AnswersOfOtherCredentialsDoNotCount) {
   const Workload mine = tracked({.pod_spec = {{"imagePullSecrets", {{{"name", "mine"}}}}}});
   const Workload other = tracked({});
-  const auto plan = plan_workload(mine, answering(other, kImage, fake_digest('b')), kNow);
+  const auto plan = plan_workload(share(mine), answering(other, kImage, fake_digest('b')), kNow);
   EXPECT_EQ(plan.slots.at(0).verdict, Verdict::kUnresolved);
 }
 
@@ -227,7 +228,7 @@ TEST(Plan, WaitsForASlotWithoutAnAnswer) {
   Answers answers = answering(workload, kImage, fake_digest('b'));
   answers.put(image::Reference::parse("registry.test/side:1").value(), workload.pull_source(),
               fail(ErrorKind::kUnavailable, "down"));
-  const WorkloadPlan plan = plan_workload(workload, answers, kNow);
+  const WorkloadPlan plan = plan_workload(share(workload), answers, kNow);
   EXPECT_EQ(plan.slots.at(0).verdict, Verdict::kWaits);
   EXPECT_EQ(plan.slots.at(1).verdict, Verdict::kUnresolved);
 }
@@ -243,7 +244,7 @@ TEST(Plan, RollsBesideAHeldSlotOnlyIfThatIsPinned) {
     Answers answers = answering(workload, kImage, fake_digest('b'));
     answers.put(image::Reference::parse("registry.test/side:1").value(), workload.pull_source(),
                 fake_digest('b'));
-    const WorkloadPlan plan = plan_workload(workload, answers, kNow);
+    const WorkloadPlan plan = plan_workload(share(workload), answers, kNow);
     EXPECT_EQ(plan.slots.at(0).verdict, is_pinned ? Verdict::kRoll : Verdict::kWaits);
     EXPECT_EQ(plan.slots.at(1).verdict, Verdict::kHeld);
   }
@@ -256,13 +257,14 @@ TEST(Plan, NamespaceOptsIn) {
 }
 
 TEST(Plan, OrderDoesNotDependOnTheInput) {
-  std::vector<Workload> workloads = {
-      tracked({.ns = "b", .name = "x"}), tracked({.kind = "DaemonSet", .ns = "a", .name = "x"}),
-      tracked({.ns = "a", .name = "z"}), tracked({.ns = "a", .name = "y"})};
+  Workloads workloads = {share(tracked({.ns = "b", .name = "x"})),
+                         share(tracked({.kind = "DaemonSet", .ns = "a", .name = "x"})),
+                         share(tracked({.ns = "a", .name = "z"})),
+                         share(tracked({.ns = "a", .name = "y"}))};
   const auto labels = [&workloads] {
     std::vector<std::string> out;
     for (const WorkloadPlan& one : plan(workloads, Answers(), kNow)) {
-      out.push_back(one.ns + " " + one.label);
+      out.push_back(one.ns() + " " + one.label());
     }
     return out;
   };

@@ -20,7 +20,7 @@ WorkloadPlan plan_to_b(const Spec& spec) {
   for (const TrackedSlot& slot : workload.slots) {
     if (slot.reference) answers.put(*slot.reference, workload.pull_source(), fake_digest('b'));
   }
-  return plan_workload(workload, answers, kNow);
+  return plan_workload(share(workload), answers, kNow);
 }
 
 json patch_of(const Spec& spec) {
@@ -92,7 +92,7 @@ TEST(RollPatch, WorksWithoutAnyAnnotationOfTheWorkload) {
   Answers answers;
   answers.put(*workload.slots[0].reference, workload.pull_source(), fake_digest('b'));
   const std::string patch =
-      make_roll_patch(parsed(spec), plan_workload(workload, answers, kNow), kNow).str();
+      make_roll_patch(parsed(spec), plan_workload(share(workload), answers, kNow), kNow).str();
   tidemark::testing::FakeKubeApi api;
   api.put(path_of(spec), object_of(spec).dump());
   const auto after = api.patch(path_of(spec), patch, {}, Deadline::after(std::chrono::seconds{1}));
@@ -155,7 +155,7 @@ TEST(RollPatch, RollsImageVolumesAndInitContainers) {
   Answers answers;
   answers.put(image::Reference::parse(kImage).value(), workload.pull_source(), fake_digest('b'));
   const std::string patch =
-      make_roll_patch(object, plan_workload(workload, answers, kNow), kNow).str();
+      make_roll_patch(object, plan_workload(share(workload), answers, kNow), kNow).str();
   tidemark::testing::FakeKubeApi api;
   api.put(path_of(spec), stored.dump());
   const auto answer = api.patch(path_of(spec), patch, {}, Deadline::after(std::chrono::seconds{1}));
