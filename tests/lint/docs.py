@@ -76,6 +76,8 @@ def examples(root):
     yield "deploy/README.md", shown.group(1) if shown else ""
     for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", (root / "deploy/registries.md").read_text(), re.DOTALL), 1):
         yield f"deploy/registries.md, block {number}", block
+    manual = re.search(r"\.Bd .*\n(defaults:\n(?:.*\n)*?)\.Ed", (root / "deploy/man/tidemark.yaml.5").read_text())
+    yield "deploy/man/tidemark.yaml.5", manual.group(1) if manual else ""
     for file in sorted(root.glob("deploy/**/config.yaml")):
         yield str(file.relative_to(root)), yaml.safe_load(file.read_text())["data"]["config.yaml"]
 

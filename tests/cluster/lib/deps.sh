@@ -8,7 +8,7 @@ readonly kBuildPackages=(
   libgit2-dev libssh2-1-dev libyaml-dev
   prometheus-cpp-dev libgtest-dev libgmock-dev)
 readonly kTestsPackages=(tzdata python3 python3-venv python3-pytest python3-yaml python3-jsonschema shellcheck apache2-utils faketime
-  libbenchmark-dev wrk zsh fish git nginx-light fcgiwrap openssh-server)
+  libbenchmark-dev wrk zsh fish git nginx-light fcgiwrap openssh-server mandoc)
 # The newest clang of Debian 12 (older ones lack std::expected in libstdc++), with its sanitizers and libFuzzer.
 readonly kClang=clang++-19
 readonly kClangPackages=(clang-19 libclang-rt-19-dev)
