@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <fstream>
 #include <latch>
 #include <set>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fnv.h"
+#include "base/host_name.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
@@ -87,6 +89,21 @@ TEST(RetrySchedule, GrowsToItsMaximumAndStartsAgainAfterReset) {
   EXPECT_EQ(schedule.next(), milliseconds{100});
 }
 
+TEST(RetrySchedule, WaitsNoLongerThanHalfAMinuteUnlessToldOtherwise) {
+  RetrySchedule schedule({}, 1);
+  for (int i = 0; i < 20; ++i) {
+    const milliseconds wait = schedule.next();
+    EXPECT_GE(wait, milliseconds{500});
+    EXPECT_LE(wait, milliseconds{30'000});
+  }
+}
+
+TEST(HostName, IsTheKernels) {
+  std::string name;
+  std::getline(std::ifstream("/proc/sys/kernel/hostname"), name);
+  EXPECT_EQ(host_name(), name);
+}
+
 TEST(RetrySchedule, AServersRetryAfterWinsWhereItIsLonger) {
   RetrySchedule schedule({.initial = milliseconds{10}, .max = milliseconds{10}, .factor = 2.0}, 1);
   EXPECT_EQ(schedule.next(milliseconds{5000}), milliseconds{5000});
@@ -152,6 +169,14 @@ TEST(Fnv, IsTheOneOfTheSpecification) {
   EXPECT_EQ(to_hex(fnv1a("a")), "af63dc4c8601ec8c");
   EXPECT_EQ(to_hex(fnv1a("foobar")), "85944171f73967e8");
   EXPECT_EQ(to_hex(0), "0");
+}
+
+TEST(Metrics, TellWhichVersionRuns) {
+  Metrics metrics;
+  export_build_info(metrics, "webhook");
+  EXPECT_NE(metrics.expose().find(
+                "tidemark_build_info{program=\"webhook\",version=\"" TIDEMARK_VERSION "\"} 1"),
+            std::string::npos);
 }
 
 TEST(Metrics, CountsAndExposesInTextFormat) {

@@ -65,6 +65,20 @@ TEST(MakeLogins, MakesNoneWhereNoneIsNamed) {
   EXPECT_FALSE(make_logins(none, broken, clock, Logger::none()));
 }
 
+TEST(MakeLogins, KnowNothingBeforeAnybodyWasAsked) {
+  const SystemClock clock;
+  const auto made = make_logins(options(), with_keys(), clock, Logger::none());
+  ASSERT_TRUE(made);
+  for (const auto& [login, host] :
+       {std::pair{Login::kNone, "registry.example.com"},
+        std::pair{Login::kEcr, "123456789012.dkr.ecr.eu-west-1.amazonaws.com"},
+        std::pair{Login::kEcrPublic, "public.ecr.aws"},
+        std::pair{Login::kGoogle, "europe-docker.pkg.dev"},
+        std::pair{Login::kAzure, "team.azurecr.io"}}) {
+    EXPECT_FALSE((*made)->known(login, host)) << host;
+  }
+}
+
 TEST(MakeLogins, RefusesALoginForAnothersHost) {
   const SystemClock clock;
   registry::ResolverOptions wrong;

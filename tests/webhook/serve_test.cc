@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "support/fake_clock.h"
@@ -71,6 +73,30 @@ TEST_F(ServeTest, AnswersAReview) {
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(nlohmann::json::parse(response.body)["response"],
             nlohmann::json({{"uid", "u"}, {"allowed", true}}));
+}
+
+// Of a server only what drain() asks of it, and when.
+class DrainedServer : public net::Server {
+ public:
+  std::uint16_t port() const override { return 0; }
+  net::ServerStats stats() const override { return {}; }
+  void begin_drain() override { begun = std::chrono::steady_clock::now(); }
+  void stop(Deadline deadline) override {
+    stopped = std::chrono::steady_clock::now();
+    left = deadline.remaining();
+  }
+
+  std::optional<std::chrono::steady_clock::time_point> begun, stopped;
+  std::chrono::milliseconds left{};
+};
+
+TEST(Drain, GoesOnAcceptingForAWhileAndGivesRequestsTheirTime) {
+  DrainedServer server;
+  drain(server, std::chrono::milliseconds{20}, std::chrono::minutes{5});
+  ASSERT_TRUE(server.begun && server.stopped);
+  EXPECT_GE(*server.stopped - *server.begun, std::chrono::milliseconds{20});
+  EXPECT_GT(server.left, std::chrono::minutes{4});
+  EXPECT_LE(server.left, std::chrono::minutes{5});
 }
 
 TEST_F(ServeTest, TellsWhetherItIsReadyAndWhyNot) {
