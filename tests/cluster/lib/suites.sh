@@ -237,6 +237,29 @@ sum_up() {
   ((failed == 0))
 }
 
+# Which lines the unit suite runs, and with --integration the integration suite too (tests/README.md, "Coverage").
+run_coverage() {
+  local folder=build-coverage result=0 more=() passed=0 failed=0 skipped=0
+  case ${1:-} in
+    '') ;;
+    --integration) more=(--more) ;;
+    *) usage_error "unknown argument '$1': --integration" ;;
+  esac
+  deps_install build tests
+  # Atomic: threads that count one line at the same time lose nothing, and make no number negative.
+  configure $folder -Db_coverage=true --buildtype=plain -Doptimization=0 -Dcpp_args=-fprofile-update=atomic
+  compile $folder || return 1
+  find "$top/$folder" -name '*.gcda' -delete
+  patience=4 meson_suite $folder unit || result=1
+  if ((${#more[@]})); then
+    require_root "the network namespace of the integration suite's API server"
+    deps_install cluster
+    TIDEMARK_BUILD=$top/$folder pytest_suite integration || result=1
+  fi
+  "$kPython" "$here/lib/coverage.py" "$top/$folder" "${more[@]}" || result=1
+  return $result
+}
+
 run_bench() {
   local bench=$top/tests/bench/run
   [[ -x $bench ]] || die "there are no benchmarks in this tree (tests/bench/run)"
