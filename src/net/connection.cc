@@ -44,40 +44,41 @@ std::string openssl_reason() {
 }
 
 // A socket BIO like OpenSSL's own, but with MSG_NOSIGNAL: a peer that hangs up must not raise
-// SIGPIPE in a process that did not ignore it.
+// SIGPIPE in a process that did not ignore it. Its data is the Fd.
+int fd_of(BIO* bio) { return static_cast<const Fd*>(BIO_get_data(bio))->get(); }
+
 int bio_write(BIO* bio, const char* bytes, int size) {
   BIO_clear_retry_flags(bio);
-  int fd = -1;
-  BIO_get_fd(bio, &fd);
-  const ssize_t sent = ::send(fd, bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+  const ssize_t sent = ::send(fd_of(bio), bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL);
   if (sent < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_write(bio);
   return static_cast<int>(sent);
 }
 
 int bio_read(BIO* bio, char* into, int size) {
   BIO_clear_retry_flags(bio);
-  int fd = -1;
-  BIO_get_fd(bio, &fd);
-  const ssize_t got = ::recv(fd, into, static_cast<std::size_t>(size), 0);
+  const ssize_t got = ::recv(fd_of(bio), into, static_cast<std::size_t>(size), 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
   if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   return static_cast<int>(got);
 }
 
-// The socket BIO's own method with these two replaced; immutable once made.
+// What libssl asks of a BIO beside reading and writing; nothing is buffered here.
+long bio_control(BIO* bio, int command, long /*number*/, void* /*pointer*/) {
+  if (command == BIO_CTRL_EOF) return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
+  return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+// Immutable once made.
 const BIO_METHOD* socket_method() {
   struct MethodDelete {
     void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
   };
   static const std::unique_ptr<BIO_METHOD, MethodDelete> method = [] {
-    const BIO_METHOD* stock = BIO_s_socket();
-    BIO_METHOD* made = BIO_meth_new(BIO_TYPE_SOCKET, "tidemark socket");
+    BIO_METHOD* made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "tidemark socket");
     if (made != nullptr) {
       BIO_meth_set_write(made, bio_write);
       BIO_meth_set_read(made, bio_read);
-      BIO_meth_set_ctrl(made, BIO_meth_get_ctrl(stock));
-      BIO_meth_set_create(made, BIO_meth_get_create(stock));
-      BIO_meth_set_destroy(made, BIO_meth_get_destroy(stock));
+      BIO_meth_set_ctrl(made, bio_control);
     }
     return std::unique_ptr<BIO_METHOD, MethodDelete>(made);
   }();
@@ -189,7 +190,7 @@ Status Connection::State::start_tls(const std::shared_ptr<SSL_CTX>& context) {
     ssl.reset();
     return fail(ErrorKind::kTls, context == nullptr ? "no certificate loaded" : openssl_reason());
   }
-  BIO_set_fd(bio, socket.get(), BIO_NOCLOSE);
+  BIO_set_data(bio, &socket);
   SSL_set_bio(ssl.get(), bio, bio);  // takes the BIO
   return {};
 }

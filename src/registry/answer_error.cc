@@ -69,10 +69,10 @@ std::string words_of(std::string_view body) {
   std::string out;
   const Json document = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!document.is_object()) return out;
-  const auto errors = document.find("errors");
-  if (errors != document.end() && errors->is_array()) {
-    for (std::size_t i = 0; i < errors->size() && i < kMaxErrorsQuoted; ++i) {
-      const Json& error = (*errors)[i];
+  const Json errors = document.value("errors", Json());
+  if (errors.is_array()) {
+    for (std::size_t i = 0; i < errors.size() && i < kMaxErrorsQuoted; ++i) {
+      const Json& error = errors[i];
       if (error.is_object())
         append_words(out, string_at(error, "code"), string_at(error, "message"));
     }
