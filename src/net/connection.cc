@@ -35,9 +35,10 @@ int poll_timeout(Deadline deadline) {
 
 std::string errno_text(int error) { return std::generic_category().message(error); }
 
-// The newest reason in OpenSSL's queue of this thread, without file names.
+// The oldest reason in OpenSSL's queue of this thread, without file names: what is behind it came
+// of it, such as an alert that could not be sent.
 std::string openssl_reason() {
-  const unsigned long code = ERR_peek_last_error();
+  const unsigned long code = ERR_peek_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   ERR_clear_error();
   return reason == nullptr ? "unknown reason" : reason;
@@ -166,9 +167,13 @@ Status Connection::State::after_ssl(int result, std::string_view call, Deadline 
   }
   broken = true;
   if (stop.stop_requested()) return fail(ErrorKind::kCanceled, "stopped");
-  const unsigned long code = ERR_peek_last_error();
+  const unsigned long code = ERR_peek_error();
   if (code == 0) {
     return fail(ErrorKind::kUnavailable, error == 0 ? "connection closed" : errno_text(error));
+  }
+  if (ERR_GET_LIB(code) == ERR_LIB_SYS) {  // the socket's; OpenSSL before 3.2 queues none
+    ERR_clear_error();
+    return fail(ErrorKind::kUnavailable, errno_text(ERR_GET_REASON(code)));
   }
   if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
     ERR_clear_error();

@@ -263,6 +263,14 @@ TEST_F(TlsConnection, ABareEndIsATruncation) {
   EXPECT_EQ(got.error().kind, ErrorKind::kUnavailable) << got.error().message;
 }
 
+TEST_F(TlsConnection, AWriteToNobodyIsNoFaultOfTls) {
+  shake_hands();
+  ASSERT_EQ(::shutdown(server_->fd(), SHUT_RDWR), 0);
+  const auto written = client_->write("too late", late());
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().kind, ErrorKind::kUnavailable) << written.error().message;
+}
+
 TEST_F(TlsConnection, HandshakesEndAtTheDeadline) {
   // Nobody answers on the other side.
   const Status accepted = server_->accept_tls(certificate_.context(), soon());
