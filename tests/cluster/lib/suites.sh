@@ -64,7 +64,7 @@ configure_asan() {
 suite_asan() {
   local patience=10
   configure_asan
-  compile build-asan || return 1
+  compile build-asan all tidemark/tidemark || return 1
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     meson_suite build-asan unit
 }
@@ -258,6 +258,18 @@ run_coverage() {
   fi
   "$kPython" "$here/lib/coverage.py" "$top/$folder" "${more[@]}" || result=1
   return $result
+}
+
+# run_test_on trixie [SUITE...]: `./dev test` in a root of another release, whose compiler and libraries are its own.
+run_test_on() {
+  local root
+  [[ ${1:-} == trixie ]] || usage_error "test-on needs a release: trixie"
+  shift
+  (($#)) || set -- unit
+  require_root "the mounts of a root of Debian 13"
+  deps_install build cluster
+  root=$(trixie_root "${kBuildPackages[@]}" "${kTestsPackages[@]}" ca-certificates)
+  in_trixie "$root" ./dev test "$@"
 }
 
 run_bench() {
