@@ -24,8 +24,14 @@ using State = TrackedSlot::State;
 // How many pods run which digest.
 using Digests = std::map<image::Digest, std::size_t>;
 
+// What takes a shared workload's place in the end.
+struct Changed {
+  Workload workload;
+  std::vector<TrackedSlot*> decided{};  // of it: their baselines are to be written
+};
+
 struct Candidate {
-  Workload* workload = nullptr;
+  Changed* changed = nullptr;
   std::vector<TrackedSlot*> slots;
   std::size_t pods = 0;
   std::map<std::string, Digests> running{};  // by slot
@@ -85,8 +91,10 @@ class Adopter {
     for (auto& [ns, candidates] : candidates_) {
       for (auto& [key, candidate] : candidates) judge(candidate);
     }
-    for (auto& [workload, slots] : decided_) write(*workload, slots);
-    for (auto& [shared, mine] : changed_) *shared = share(std::move(mine));
+    for (auto& [shared, changed] : changed_) {
+      if (!changed.decided.empty()) write(changed.workload, changed.decided);
+      *shared = share(std::move(changed.workload));
+    }
     return std::move(report_);
   }
 
@@ -96,7 +104,8 @@ class Adopter {
   void consider(SharedWorkload& shared) {
     const auto wanted = slots_to_adopt(shared, answers_, now_);
     if (std::ranges::find(wanted, true) == wanted.end()) return;
-    Workload& workload = changed_.emplace(&shared, *shared).first->second;
+    Changed& changed = changed_.try_emplace(&shared, Changed{.workload = *shared}).first->second;
+    Workload& workload = changed.workload;
     std::vector<TrackedSlot*> slots;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       TrackedSlot& slot = workload.slots[i];
@@ -110,11 +119,11 @@ class Adopter {
     if (slots.empty()) return;
     switch (workload.rollout) {
       case RolloutState::kIdle:
-        for (TrackedSlot* slot : slots) adopt_idle(workload, *slot);
+        for (TrackedSlot* slot : slots) adopt_idle(changed, *slot);
         return;
       case RolloutState::kComplete:
         candidates_[workload.ns].emplace(std::pair(workload.kind->kind, workload.name),
-                                         Candidate{.workload = &workload, .slots = slots});
+                                         Candidate{.changed = &changed, .slots = slots});
         return;
       case RolloutState::kProgressing:
       case RolloutState::kFailed:
@@ -124,13 +133,13 @@ class Adopter {
   }
 
   // Nothing runs: the next pod pulls what the tag means then.
-  void adopt_idle(Workload& workload, TrackedSlot& slot) {
+  void adopt_idle(Changed& changed, TrackedSlot& slot) {
     if (slot.adopted) return;
     if (slot.pull_policy != "Always") {
       return refuse(slot, "nothing runs that says which image nodes have");
     }
-    take(slot, *served(workload, slot, answers_));
-    decided_[&workload].push_back(&slot);
+    take(slot, *served(changed.workload, slot, answers_));
+    changed.decided.push_back(&slot);
   }
 
   void read_pods(const std::string& ns, Candidates& candidates) {
@@ -160,7 +169,6 @@ class Adopter {
 
   void judge(Candidate& candidate) {
     for (TrackedSlot* slot : candidate.slots) {
-      Workload& workload = *candidate.workload;
       const std::optional<Stamp> before = slot->stamp;
       const Digests& running = candidate.running[slot->id];
       if (running.empty()) {
@@ -168,13 +176,13 @@ class Adopter {
                                           : "its pods name no digest of a registry");
         continue;
       }
-      const auto baseline = baseline_of(workload, *slot, running);
+      const auto baseline = baseline_of(candidate.changed->workload, *slot, running);
       if (!baseline) {
         refuse(*slot, baseline.error().message);
         continue;
       }
       take(*slot, *baseline);
-      if (slot->stamp != before) decided_[&workload].push_back(slot);
+      if (slot->stamp != before) candidate.changed->decided.push_back(slot);
     }
   }
 
@@ -289,8 +297,7 @@ class Adopter {
   const Deadline deadline_;
   std::map<std::string, Candidates> candidates_;  // by namespace
   std::map<std::pair<std::string, std::string>, Result<std::vector<image::Digest>>> platforms_;
-  std::map<SharedWorkload*, Workload> changed_;  // what takes their place in the end
-  std::map<Workload*, std::vector<TrackedSlot*>> decided_;
+  std::map<SharedWorkload*, Changed> changed_;  // in the workloads' order
   std::size_t writes_ = 0;
   AdoptReport report_;
 };

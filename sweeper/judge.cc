@@ -37,6 +37,12 @@ bool is_suspect(const Workload& workload, const JudgeOptions& options, WallTime 
 
 }  // namespace
 
+SharedWorkload with_failed_rollout(Workload workload, std::string why) {
+  workload.failure = std::move(why);
+  workload.rollout = RolloutState::kFailed;
+  return share(std::move(workload));
+}
+
 std::string failure_in(const workload::Pod& pod, const Workload& workload,
                        const JudgeOptions& options, WallTime now) {
   if (!pod.live || !is_new(pod, workload)) return {};
@@ -75,10 +81,7 @@ void judge(Workloads& workloads, kube::Api& api, const JudgeOptions& options, Wa
     for (const workload::Pod& pod : *pods) {
       std::string failure = failure_in(pod, workload, options, now);
       if (failure.empty()) continue;
-      Workload judged = workload;
-      judged.failure = std::move(failure);
-      judged.rollout = RolloutState::kFailed;
-      shared = share(std::move(judged));
+      shared = with_failed_rollout(workload, std::move(failure));
       break;
     }
   }

@@ -39,6 +39,9 @@ struct JudgeOptions {
 std::string failure_in(const workload::Pod& pod, const Workload& workload,
                        const JudgeOptions& options, WallTime now);
 
+// The same workload, whose last roll is known to have failed; `why` for people.
+SharedWorkload with_failed_rollout(Workload workload, std::string why);
+
 void judge(Workloads& workloads, kube::Api& api, const JudgeOptions& options, WallTime now,
            std::vector<CollectProblem>& problems, const std::stop_token& stop = {});
 

@@ -363,10 +363,7 @@ Result<SweepReport> plan_again(const SweepContext& context, SweepOptions options
         workload->rollout != workload::RolloutState::kProgressing) {
       continue;
     }
-    Workload judged = *workload;
-    judged.failure = failed->second;
-    judged.rollout = workload::RolloutState::kFailed;
-    workload = share(std::move(judged));
+    workload = with_failed_rollout(*workload, failed->second);
   }
   SweepReport report;
   report.problems = std::move(collected->problems);
