@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "registry/stack.h"
 #include "sweeper/manifest.h"
 #include "workload/duration.h"
@@ -132,7 +133,7 @@ struct Commands {
 };
 
 Commands declare(CLI::App& app, Flags& flags) {
-  app.set_version_flag("--version", std::string("tidemark-sweeper ") + TIDEMARK_VERSION);
+  app.set_version_flag("--version", version_line("tidemark-sweeper"));
   app.add_option("--config", flags.config_file, "YAML configuration file; flags override it");
   app.add_option("--kubeconfig", flags.kubeconfig,
                  "kubeconfig file (default: $KUBECONFIG, the pod's own account, ~/.kube/config)");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "image/reference.h"
 #include "sweeper/status_json.h"
 #include "workload/settings.h"
@@ -217,7 +218,7 @@ std::string overview_json(const KnownRows& known) {
     }
   }
   bool truncated = false;
-  Json out{{"version", TIDEMARK_VERSION},
+  Json out{{"version", build_version()},
            {"leading", true},
            {"generation", known.generation},
            {"ageSeconds", known.age.count()},

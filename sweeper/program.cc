@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/shutdown.h"
+#include "base/version.h"
 #include "cloud/logins.h"
 #include "config/watcher.h"
 #include "kube/api.h"
@@ -46,7 +47,7 @@ namespace tidemark::sweeper {
 namespace {
 
 constexpr const char* kEventController = "tidemark.dev/sweeper";
-constexpr std::string_view kUserAgent = "tidemark-sweeper/" TIDEMARK_VERSION;
+constexpr const char* kProgram = "tidemark-sweeper";
 // Nobody sends the ops port a body.
 constexpr std::size_t kMaxOpsBodyBytes = 1024;
 // Probes and scrapers: few, and none that should cost the sweeper its memory.
@@ -73,7 +74,7 @@ struct Parts {
 
 registry::ResolverOptions resolver_options(const config::Config& config) {
   registry::ResolverOptions registries = config.registries;
-  registries.user_agent = kUserAgent;
+  registries.user_agent = user_agent(kProgram);
   return registries;
 }
 
@@ -93,7 +94,7 @@ Status build(Parts& parts, Options& options, const Logger& log) {
   if (options.own_namespace_only) options.selection.namespaces = {cluster->default_namespace};
   if (options.target.ns.empty()) options.target.ns = cluster->default_namespace;
   if (options.completion.ns.empty()) options.completion.ns = cluster->default_namespace;
-  auto api = kube::make_api(std::move(*cluster), std::string(kUserAgent), parts.metrics, log);
+  auto api = kube::make_api(std::move(*cluster), user_agent(kProgram), parts.metrics, log);
   if (!api) return fail(api.error());
   parts.api = std::move(*api);
   const registry::ResolverOptions registries = resolver_options(options.config);
@@ -229,7 +230,7 @@ GitLoop git_loop(const SweepContext& context, const Options& options, Metrics& m
           GitWriter(context.api, context.resolver, context.clock, metrics, context.log,
                     {.interval = git.interval,
                      .folder = git.folder,
-                     .user_agent = std::string(kUserAgent),
+                     .user_agent = user_agent(kProgram),
                      .read_secrets = options.config.read_secrets}),
           plan_of(options.config.policies, git),
           git.flux};
@@ -347,7 +348,8 @@ int serve_and_sweep(const SweepContext& context, const Options& options, Metrics
                     pushes.git_due ? *pushes.git_due : nothing_pushed);
   }
   Writing* git = writing ? &*writing : nullptr;
-  context.log.info("started", {{"version", TIDEMARK_VERSION},
+  context.log.info("started", {{"version", build_version()},
+                               {"commit", build_commit()},
                                {"interval_milliseconds", run_options.interval.count()},
                                {"dry_run", options.dry_run},
                                {"leader_elect", options.leader_elect}});
@@ -427,7 +429,7 @@ int run(int argc, char** argv) {
       parts.metrics, log);
   std::unique_ptr<notify::Notifier> notifier;
   if (sweeps(options)) {
-    auto made = make_notifier(options.config.notifications, std::string(kUserAgent), parts.clock,
+    auto made = make_notifier(options.config.notifications, user_agent(kProgram), parts.clock,
                               parts.metrics, log);
     if (!made) return refuse(made.error(), kExitUsage);
     notifier = std::move(*made);

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/version.h"
 #include "registry/stack.h"
 #include "webhook/manifest.h"
 #include "workload/duration.h"
@@ -189,7 +190,7 @@ std::variant<Options, Stop> parse_options(std::span<const char* const> arguments
   std::string checked_file;
   CLI::App app("Stamps pod templates with the digests of their images at admission.",
                "tidemark-webhook");
-  app.set_version_flag("--version", std::string("tidemark-webhook ") + TIDEMARK_VERSION);
+  app.set_version_flag("--version", version_line("tidemark-webhook"));
   app.require_subcommand(1);
   CLI::App* serve = app.add_subcommand("serve", "Answer admission reviews");
   add_flags(*serve, flags);

@@ -19,6 +19,7 @@
 #include "base/metrics.h"
 #include "base/retry.h"
 #include "base/shutdown.h"
+#include "base/version.h"
 #include "base/worker_pool.h"
 #include "certs/keeper.h"
 #include "cloud/logins.h"
@@ -43,7 +44,7 @@ constexpr int kCannotServe = 1;
 constexpr int kWrongUsage = 2;
 
 constexpr const char* kEventController = "tidemark.dev/webhook";
-constexpr const char* kUserAgent = "tidemark-webhook/" TIDEMARK_VERSION;
+constexpr const char* kProgram = "tidemark-webhook";
 
 // Lookups beside the first of a review: they wait for registries, not for processors. With two
 // more references a review this serves 16 cold reviews at once.
@@ -71,7 +72,7 @@ Api connect(const Options& options, Metrics& metrics, const Logger& log) {
     log.error("cannot read the cluster configuration", {{"cause", config.error().message}});
     return {.api = nullptr, .exit_code = kWrongUsage};
   }
-  auto api = kube::make_api(*config, kUserAgent, metrics, log);
+  auto api = kube::make_api(*config, user_agent(kProgram), metrics, log);
   if (!api) {
     log.error("cannot use the cluster configuration", {{"cause", api.error().message}});
     return {.api = nullptr, .exit_code = kWrongUsage};
@@ -173,7 +174,7 @@ registry::ReadSecret secret_reader(kube::Api* api) {
 
 registry::ResolverOptions resolver_options(const config::Config& config) {
   registry::ResolverOptions registries = config.registries;
-  registries.user_agent = kUserAgent;
+  registries.user_agent = user_agent(kProgram);
   return registries;
 }
 
@@ -274,7 +275,8 @@ int serve(const Options& options) {
     log.error("cannot listen for admissions", {{"cause", server.error().message}});
     return kCannotServe;
   }
-  log.info("serving", {{"version", TIDEMARK_VERSION},
+  log.info("serving", {{"version", build_version()},
+                       {"commit", build_commit()},
                        {"listen", options.config.webhook.listen},
                        {"ops_listen", options.config.ops_listen}});
 

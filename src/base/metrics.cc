@@ -51,12 +51,6 @@ std::string Metrics::expose() const {
   return out.str();
 }
 
-void export_build_info(Metrics& metrics, const std::string& program) {
-  metrics.gauge("tidemark_build_info", "Always 1.")
-      .with({{"program", program}, {"version", TIDEMARK_VERSION}})
-      .set(1);
-}
-
 std::vector<double> latency_bounds_seconds() {
   return {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0};
 }

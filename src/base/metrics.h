@@ -116,9 +116,6 @@ class Metrics {
   std::unique_ptr<prometheus::Registry> registry_;
 };
 
-// tidemark_build_info: which program this is, and its version.
-void export_build_info(Metrics& metrics, const std::string& program);
-
 // 0.5 ms to 10 s: from a cache hit to the longest admission timeout of Kubernetes.
 std::vector<double> latency_bounds_seconds();
 

@@ -171,14 +171,6 @@ TEST(Fnv, IsTheOneOfTheSpecification) {
   EXPECT_EQ(to_hex(0), "0");
 }
 
-TEST(Metrics, TellWhichVersionRuns) {
-  Metrics metrics;
-  export_build_info(metrics, "webhook");
-  EXPECT_NE(metrics.expose().find(
-                "tidemark_build_info{program=\"webhook\",version=\"" TIDEMARK_VERSION "\"} 1"),
-            std::string::npos);
-}
-
 TEST(Metrics, CountsAndExposesInTextFormat) {
   Metrics metrics;
   const CounterFamily family = metrics.counter("tidemark_things_total", "Things.");

@@ -25,6 +25,28 @@ def generated(root, _files):
     return (done.stdout + done.stderr).strip().splitlines() or [f"deploy/generate --check exited {done.returncode}"]
 
 
+# Where the version of the top meson.build is written again, for tools that read no other file.
+VERSIONED = {
+    "deploy/chart/Chart.yaml": (r"^version: (.*)$", r"^appVersion: (.*)$"),
+    "deploy/base/kustomization.yaml": (r"^ *newTag: (.*)$",),
+    "deploy/overlays/example/kustomization.yaml": (r"^ *newTag: (.*)$",),
+    "CHANGELOG.md": (r"\A# Changelog\n\n## (\S+)",),
+}
+
+
+def versions(root, _files):
+    """What is installed is of the version that the programs say."""
+    version = re.search(r"version: '([^']+)'", (root / "meson.build").read_text()).group(1)
+    findings = []
+    for name, patterns in VERSIONED.items():
+        text = (root / name).read_text()
+        for pattern in patterns:
+            written = re.findall(pattern, text, re.MULTILINE)
+            if written != [version]:
+                findings.append(f"{name}: {pattern} gives {written}, meson.build's version is {version}")
+    return findings
+
+
 def version_of(root, tools, module):
     """The version that tests/cluster/tools/TOOLS requires of a Go module."""
     text = (root / "tests/cluster/tools" / tools / "go.mod").read_text()

@@ -52,7 +52,7 @@ class ConformanceTest : public ::testing::Test {
     ResolverOptions options;
     options.registries = {{.host = host_, .plain_http = true}};
     options.addresses.allow_loopback = true;
-    options.user_agent = "tidemark-test/" TIDEMARK_VERSION;
+    options.user_agent = "tidemark-test/1.0";
     resolver_ = make_resolver(options, clock_, metrics_, Logger::none()).value();
   }
 
@@ -276,7 +276,7 @@ TEST_F(ConformanceTest, Authentication_ATokenIsFetchedForTheScopeThatIsNamed) {
 // RFC 9110, 10.1.5: a client says which it is, and its version.
 TEST_F(ConformanceTest, UserAgent_HasTheVersion) {
   EXPECT_TRUE(resolve("app:1"));
-  EXPECT_EQ(header("User-Agent"), "tidemark-test/" TIDEMARK_VERSION);
+  EXPECT_EQ(header("User-Agent"), "tidemark-test/1.0");
 }
 
 // "Pulling manifests": an answer is cut at the 4 MiB that a registry must take of a manifest.

@@ -8,6 +8,8 @@
 #include <sstream>
 #include <vector>
 
+#include "base/version.h"
+
 namespace tidemark::sweeper {
 namespace {
 
@@ -83,7 +85,7 @@ TEST(Options, HelpAndVersionExitWithZero) {
   EXPECT_EQ(parse({"once", "--help"}).code(), kExitOk);
   const Parsed version = parse({"--version"});
   EXPECT_EQ(version.code(), kExitOk);
-  EXPECT_NE(version.out.find("tidemark-sweeper"), std::string::npos);
+  EXPECT_EQ(version.out, version_line("tidemark-sweeper") + "\n");
 }
 
 TEST(Options, OnceTakesWhatKubectlTakes) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 
+#include "base/version.h"
 #include "sweeper/cluster.h"
 #include "sweeper/live.h"
 #include "sweeper/page_api.h"
@@ -186,7 +187,7 @@ TEST_F(PageTest, OverviewCountsWhatIsThere) {
   lead();
   cluster_.clock.advance(std::chrono::seconds{12});
   const json overview = api("overview");
-  EXPECT_EQ(overview["version"], TIDEMARK_VERSION);
+  EXPECT_EQ(overview["version"], build_version());
   EXPECT_EQ(overview["leading"], true);
   EXPECT_EQ(overview["ageSeconds"], 12);
   EXPECT_EQ(overview["workloads"], 3);

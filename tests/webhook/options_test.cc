@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/version.h"
+
 namespace tidemark::webhook {
 namespace {
 
@@ -120,11 +122,12 @@ TEST(Options, AReloadHasTheFlagsToo) {
 TEST(Options, AnswersQuestionsWithExitCodeZero) {
   const ConfigFile good(
       "logLevel: debug\nkinds:\n  argoproj.io/v1alpha1/Rollout: {template: /spec/template}\n");
+  const std::string version = version_line("tidemark-webhook");
   const struct {
     std::vector<const char*> arguments;
     const char* told;
   } cases[] = {
-      {{"--version"}, "tidemark-webhook " TIDEMARK_VERSION},
+      {{"--version"}, version.c_str()},
       {{"--help"}, "serve"},
       {{"serve", "--help"}, "--deadline"},
       {{"manifest"}, "kind: MutatingWebhookConfiguration"},
