@@ -17,6 +17,8 @@ readonly kClusterPackages=(
   iproute2 nftables iptables conntrack util-linux procps curl openssl ca-certificates
   buildah mmdebstrap debian-archive-keyring)
 
+# For programs of arm64, and what is asked of archives and JSON.
+readonly kReleasePackages=(qemu-user binutils jq xz-utils)
 readonly kBrowserPackages=(chromium fonts-dejavu-core)
 
 # missing_packages GROUP...: what is to be installed, one a line. Asks dpkg once, and no network.

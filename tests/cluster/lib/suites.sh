@@ -133,12 +133,13 @@ suite_cluster() {
   pytest_suite cluster
 }
 
-# What drives the browser, pinned, in a virtual environment outside the tree that sees Debian's packages too. Prints its Python.
-browser_python() {
-  local requirements=$top/tests/browser/requirements.txt venv
-  venv=$(cache_dir)/browser/$({ cat "$requirements" && "$kPython" --version; } | sha256sum | cut -c 1-16)
+# venv_python SUITE: what its requirements.txt names, pinned, in a virtual environment outside the tree that sees Debian's packages
+# too. Prints its Python.
+venv_python() {
+  local requirements=$top/tests/$1/requirements.txt venv
+  venv=$(cache_dir)/$1/$({ cat "$requirements" && "$kPython" --version; } | sha256sum | cut -c 1-16)
   if [[ ! -e $venv/complete ]]; then
-    say "  installing what tests/browser/requirements.txt names"
+    say "  installing what tests/$1/requirements.txt names"
     "$kPython" -m venv --clear --system-site-packages "$venv" >&2
     "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2
     touch "$venv/complete"
@@ -151,7 +152,7 @@ suite_browser() {
   [[ $(id -u) == 0 ]] || { skip "it needs root for the network namespace of its API server" && return; }
   deps_install cluster browser
   build_programs || return 1
-  python=$(browser_python) || return 1
+  python=$(venv_python browser) || return 1
   pytest_suite browser
 }
 
@@ -284,4 +285,14 @@ run_soak() {
   deps_install build tests cluster
   build_programs
   exec "$kPython" "$top/tests/soak/soak.py" "$@"
+}
+
+# run_release [DIRECTORY]: makes it, then tests what was made.
+run_release() {
+  local into=${1:-$top/build-release} python
+  require_root "building the images"
+  deps_install build tests cluster release
+  "$top/release/make" "$into"
+  python=$(venv_python release)
+  TIDEMARK_RELEASE=$into "$python" -m pytest "$top/tests/release" -v
 }
