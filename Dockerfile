@@ -30,7 +30,8 @@ ENV CMAKE_TOOLCHAIN_FILE=/etc/cross.cmake
 # Debian has the first two as shared libraries only: its own sources, compiled here without the parts Tidemark does not use.
 # Of prometheus-cpp the archive alone: its packaging is about shared libraries and is not used here. Debian's libssh2 is built
 # with libgcrypt, and so reads no Ed25519 keys and none in OpenSSH's format; here it is OpenSSL's. libgit2 then needs no TLS of
-# its own: it is given net/'s client for HTTPS. Each goes to /opt/<source package>, with its version.
+# its own: it is given net/'s client for HTTPS. It looks whether libssh2 takes a key from memory, by linking: for which a static
+# libssh2 needs its own libraries. Each goes to /opt/<source package>, with its version.
 WORKDIR /usr/src
 RUN apt-get source -q cpp-httplib \
  && apt-get source -q --tar-only prometheus-cpp \
@@ -52,7 +53,8 @@ RUN apt-get source -q cpp-httplib \
       -DCMAKE_INSTALL_PREFIX=/opt/libgit2 -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_PREFIX_PATH=/opt/libssh2 \
       -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DBUILD_TESTS=OFF -DBUILD_CLI=OFF \
       -DUSE_HTTPS=OFF -DUSE_SSH=libssh2 -DUSE_SHA1=CollisionDetection -DUSE_SHA256=Builtin -DUSE_HTTP_PARSER=http-parser \
-      -DUSE_NTLMCLIENT=OFF -DUSE_GSSAPI=OFF -DREGEX_BACKEND=regcomp \
+      -DUSE_NTLMCLIENT=OFF -DUSE_GSSAPI=OFF -DREGEX_BACKEND=regcomp '-DCMAKE_REQUIRED_LIBRARIES=crypto;z;zstd' \
+ && grep 'define GIT_SSH.*MEMORY_CREDENTIALS 1' libgit2-build/src/util/git2_features.h \
  && cmake --build libgit2-build && cmake --install libgit2-build \
  && for source in /opt/*; do \
       (cd / && apt-get source -qq --print-uris --only-source --dsc-only "${source##*/}") \
@@ -68,14 +70,12 @@ ARG TARGETARCH
 ARG COMMIT=unknown
 ARG CCACHE_DISABLE
 # Sections and link-time optimisation let the linker drop what no program reaches. libgit2's pkg-config file does not say where
-# libssh2 is. The C library is the target's own package,
-# which is brought up to date, and not the cross compiler's copy. Debian 13's OpenSSL deprecates functions that Debian 12's has
-# no others for: told, but no error here.
+# libssh2 is. The C library is the target's own package, which is brought up to date, and not the cross compiler's copy.
 RUN --mount=type=cache,target=/root/.cache/ccache \
     triplet=$(dpkg-architecture -a "$TARGETARCH" -q DEB_HOST_MULTIARCH 2>/dev/null) \
  && PKG_CONFIG_PATH=$(printf '%s:' /opt/*/lib/pkgconfig) meson setup /build --cross-file /etc/cross.ini --prefix=/usr \
       --buildtype=release -Doptimization=2 -Db_lto=true -Dstatic_image=true -Dtests=false "-Dcommit=$COMMIT" \
-      -Dcpp_args='-ffunction-sections -fdata-sections -Wno-error=deprecated-declarations' \
+      -Dcpp_args='-ffunction-sections -fdata-sections' \
       "-Dcpp_link_args=-B/usr/lib/$triplet -L/opt/libssh2/lib -Wl,--gc-sections,-Map=/build/tidemark.map" \
  && ninja -j "$(nproc)" -C /build tidemark/tidemark \
  && mkdir -p /image && "$triplet-strip" -o /image/tidemark /build/tidemark/tidemark
