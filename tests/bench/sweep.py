@@ -57,6 +57,10 @@ THREADS = 8           # that fill API server and registry
 RECORDED = (("imago, dry run", 0.57, 44, 4), ("kube-autorollout", 24.8, None, 100), ("figwasp", 254, None, 1000))
 NOT_MEASURED = {"imago": "github.com/philpep/imago", "figwasp": "github.com/figwasp/figwasp"}
 
+# imago's program, if there is one: its dry run is measured beside ours, at this size.
+IMAGO = os.environ.get("TIDEMARK_IMAGO")
+IMAGO_SIZE, IMAGO_PART = (1000, 50), 4
+
 
 def spread(work, items, connect):
     """work(connection, item) for all items, in threads with a connection each."""
@@ -120,9 +124,9 @@ class Images:
             self.digests[number] = digest
         spread(put, list(numbers), lambda: http.client.HTTPConnection(self.address, timeout=10))
 
-    def asked(self):
-        """Counts by method of what the sweeper asked since the last call."""
-        return collections.Counter(re.findall(r'"([A-Z]+) \S+ HTTP/[\d.]+" \d+ \d+ "[^"]*" "[^"]*tidemark', self.log.take()))
+    def asked(self, agent="tidemark"):
+        """Counts by method of what a program (the sweeper) asked since the last call."""
+        return collections.Counter(re.findall(rf'"([A-Z]+) \S+ HTTP/[\d.]+" \d+ \d+ "[^"]*" "[^"]*{agent}', self.log.take()))
 
 
 def deployment(number, image, digest):
@@ -266,10 +270,23 @@ class Bench:
         return counts, paths
 
     def once(self, *flags):
+        return self.measured("tidemark", self.sweeper.command("once", "-A", *flags))
+
+    def imago(self):
+        """Its dry run: what it does if it is not told to update or restart anything."""
+        settings = self.tmp / ".config/containers/registries.conf"
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(f'[[registry]]\nlocation = "{self.images.address}"\ninsecure = true\n')
+        result = self.measured("containers/", [IMAGO, "--kubeconfig", self.sweeper.kubeconfig, "-A"], HOME=self.tmp)
+        assert "unable to get digest" not in result["output"], result["output"][:2000]
+        return result
+
+    def measured(self, agent, command, **environment):
+        """What a program costs that ends by itself, and what it asks, of the registry under the name of `agent`."""
         output, cost = self.tmp / "once.txt", self.tmp / "cost.json"
         with output.open("wb") as file:
-            started = subprocess.Popen([MEASURED, cost, *self.sweeper.command("once", "-A", *flags)], stdout=file,
-                                       stderr=subprocess.STDOUT, env=os.environ | {"NO_PROXY": "*"}, start_new_session=True)
+            started = subprocess.Popen([MEASURED, cost, *command], stdout=file, stderr=subprocess.STDOUT,
+                                       env=os.environ | {"NO_PROXY": "*"} | environment, start_new_session=True)
         try:
             code = started.wait(120)
         except BaseException:
@@ -278,7 +295,7 @@ class Bench:
             raise
         assert code == 0, output.read_text()[-2000:]
         api, paths = self.requests()
-        return json.loads(cost.read_text()) | {"api": api, "paths": paths, "registry": self.images.asked(),
+        return json.loads(cost.read_text()) | {"api": api, "paths": paths, "registry": self.images.asked(agent),
                                                "output": output.read_text()}
 
     def steady(self):
@@ -348,7 +365,9 @@ def measure(size, bench, workloads, lists):
         bench.requests()
         rounds["dry"].append(bench.once("--dry-run"))
         rounds["once"].append(bench.once())
-    result = {name: median_of(rounds[name]) for name in ("dry", "once")} | {
+        if IMAGO and size == IMAGO_SIZE:
+            rounds["imago"].append(bench.imago())
+    result = {name: median_of(rounds[name]) for name in ("dry", "once", "imago") if name in rounds} | {
         "lists": statistics.median(run["wall"] for run in rounds["lists"]), "run": bench.steady()}
 
     moved = range(tags - math.ceil(tags / 100), tags)
@@ -363,8 +382,10 @@ def measure(size, bench, workloads, lists):
 
     print_row(size, f"LISTs of {rounds['lists'][0]['bytes'] / 1e6:.1f} MB alone", result["lists"], api=told(
         {key: count for key, count in first["api"].items() if key[0] == "list"}))
-    for key, program in (("dry", "once --dry-run"), ("once", "once"), ("run", "run, a sweep"),
+    for key, program in (("dry", "once --dry-run"), ("once", "once"), ("imago", "imago, dry run"), ("run", "run, a sweep"),
                          ("moved dry", f"{users} moved, --dry-run"), ("moved", f"{users} moved, once")):
+        if key not in result:
+            continue
         r = result[key]
         print_row(size, program, r["wall"], f"{r['cpu']:.3f}", f"{r['rss'] / 1024:.1f}", told(r["api"]),
                   f"{r['registry'].total():.0f}")
@@ -392,6 +413,9 @@ def goals(results):
     small, mid, big = results[1000, 50], results[1000, 200], results[10000, 2000]
     ratio = small["once"]["wall"] / small["lists"]
     rows.append(("once, 1,000 over 50: 1.5 x the LISTs alone", f"{ratio:.2f} x", ratio <= 1.5))
+    for key, what in (("wall", "time"), ("rss", "memory")) if "imago" in small else ():
+        part = small["imago"][key] / small["dry"][key]
+        rows.append((f"once --dry-run, 1,000 over 50: 1/{IMAGO_PART} of the {what} of imago's", f"1/{part:.1f}", part >= IMAGO_PART))
     for key in ("wall", "cpu"):
         growth = big["once"][key] / mid["once"][key] / 10
         rows.append((f"once, 10,000 and 1,000: {key} a workload 1.15 x", f"{growth:.2f} x", growth <= 1.15))
@@ -445,6 +469,8 @@ def main():
         print_head()
         results = {size: measure(size, bench, workloads, lists) for size in SIZES}
     for name, module in NOT_MEASURED.items():
+        if name == "imago" and IMAGO:
+            continue
         print(f"{name}: not measured, the Go module proxy refuses {module}")
     print_recorded(results[1000, 50]["once"])
     return print_goals(goals(results), begin)
