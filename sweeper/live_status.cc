@@ -129,6 +129,11 @@ std::string generation_of(const KnownRows& rows) {
       print.add(problem.error.message);
     }
   }
+  for (const registry::QuotaLeft& quota : rows.quotas) {
+    print.add(quota.registry);
+    print.add(quota.left);
+    print.add(quota.limit);
+  }
   return print.str();
 }
 
@@ -238,6 +243,7 @@ Result<KnownRows> LiveStatus::make() {
   out.pods = std::move(running.problems);
   out.unasked = unasked(planned->plans);
   out.status.rows = rows_of(std::move(planned->plans), running.by_workload);
+  out.quotas = context_.resolver.quotas();
   return out;
 }
 

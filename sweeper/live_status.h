@@ -24,9 +24,11 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/http.h"
 #include "net/server.h"
+#include "registry/resolver.h"
 #include "sweeper/inventory.h"
 #include "sweeper/status.h"
 #include "sweeper/sweep.h"
@@ -47,8 +49,9 @@ struct KnownRows {
   ClusterStatus status;
   std::vector<CollectProblem> pods{};            // what pods could not be watched
   std::map<std::string, std::size_t> unasked{};  // by namespace: slots newer than that sweep
+  std::vector<registry::QuotaLeft> quotas{};     // of registries that tell one
   std::chrono::seconds age{0};                   // of the last whole sweep
-  std::string generation{};                      // equal for equal rows and problems
+  std::string generation{};                      // equal for equal rows, problems and quotas
 };
 
 std::string generation_of(const KnownRows& rows);

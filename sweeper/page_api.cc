@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "image/reference.h"
+#include "registry/resolver.h"
 #include "sweeper/status_json.h"
 #include "workload/settings.h"
 
@@ -123,6 +125,7 @@ struct Tally {
   std::size_t slots = 0;
   std::size_t unresolved = 0;
   std::string reason;  // of the last of these
+  std::optional<registry::QuotaLeft> quota;
 };
 
 void count(Tally& tally, const StatusRow& row) {
@@ -141,6 +144,12 @@ std::vector<Tally> values(std::map<std::string, Tally>&& tallies) {
   return out;
 }
 
+Json to_json(const registry::QuotaLeft& quota) {
+  Json out{{"left", quota.left}, {"seconds", quota.to_come.count()}};
+  if (quota.limit > 0) out["limit"] = quota.limit;
+  return out;
+}
+
 // Those first that have most to tell.
 Json to_json(std::vector<Tally> tallies, bool& truncated) {
   std::ranges::stable_sort(tallies, [](const Tally& a, const Tally& b) {
@@ -152,6 +161,7 @@ Json to_json(std::vector<Tally> tallies, bool& truncated) {
     if (out.size() == kMaxOverviewEntries) break;
     Json entry{{"name", tally.name}, {"slots", tally.slots}, {"unresolved", tally.unresolved}};
     if (!tally.reason.empty()) entry["reason"] = tally.reason;
+    if (tally.quota) entry["quota"] = to_json(*tally.quota);
     out.push_back(std::move(entry));
   }
   return out;
@@ -216,6 +226,11 @@ std::string overview_json(const KnownRows& known) {
     if (const auto image = image::Reference::parse(row.image); image) {
       count(registries[image->registry()], row);
     }
+  }
+  for (const registry::QuotaLeft& quota : known.quotas) {
+    // A mirror's name stands in no image, and so it is told of nowhere here.
+    const auto found = registries.find(quota.registry);
+    if (found != registries.end()) found->second.quota = quota;
   }
   bool truncated = false;
   Json out{{"version", build_version()},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -189,6 +190,10 @@ std::string account_key(const Endpoint& endpoint, const Credential& credential) 
   return endpoint.name + "\n" + credential.identity();
 }
 
+std::string registry_of(std::string_view account) {
+  return std::string(account.substr(0, account.find('\n')));
+}
+
 }  // namespace
 
 HeadResolver::HeadResolver(const Options& options, const Endpoints& endpoints,
@@ -232,6 +237,20 @@ Result<Creation> HeadResolver::created(const Query& query, Deadline deadline,
                         [this](const Question& question) { return ask_creation(question); });
   if (!result) return fail(within(query.reference.str(), std::move(result.error())));
   return result;
+}
+
+std::vector<QuotaLeft> HeadResolver::quotas() {
+  std::map<std::string, QuotaLeft> least;
+  for (const Quotas::Left& known : quotas_.known()) {
+    std::string registry = registry_of(known.key);
+    QuotaLeft of{
+        .registry = registry, .left = known.left, .limit = known.limit, .to_come = known.to_come};
+    const auto [entry, first] = least.try_emplace(std::move(registry), of);
+    if (!first && of.left < entry->second.left) entry->second = std::move(of);
+  }
+  std::vector<QuotaLeft> out;
+  for (auto& [registry, quota] : least) out.push_back(std::move(quota));
+  return out;
 }
 
 template <typename Ask>

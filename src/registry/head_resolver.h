@@ -17,6 +17,7 @@
 #include <stop_token>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -50,6 +51,7 @@ class HeadResolver final : public Resolver {
   Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop = {}) override;
   Result<Creation> created(const Query& query, Deadline deadline,
                            std::stop_token stop = {}) override;
+  std::vector<QuotaLeft> quotas() override;
 
  private:
   // `ask`: Question -> Result<T>, with T::credential_source to be filled in.

@@ -45,6 +45,9 @@ class LruMap {
     order_.erase(node);
   }
   std::size_t size() const { return order_.size(); }
+  // Pairs of key and value, the last used first. Looking at them is no use.
+  auto begin() const { return order_.begin(); }
+  auto end() const { return order_.end(); }
 
  private:
   using Order = std::list<std::pair<std::string, Value>>;  // the last used first

@@ -83,4 +83,18 @@ milliseconds Quotas::spacing(const std::string& key, bool head) {
   return to_come * (head ? 2 : 1) / static_cast<milliseconds::rep>(quota->left - 1);
 }
 
+std::vector<Quotas::Left> Quotas::known() {
+  const std::lock_guard lock(mutex_);
+  const SteadyTime now = clock_.steady_now();
+  std::vector<Left> out;
+  for (const auto& [key, quota] : quotas_) {
+    if (now >= quota.until) continue;
+    out.push_back({.key = key,
+                   .limit = quota.limit,
+                   .left = quota.left,
+                   .to_come = std::chrono::ceil<seconds>(quota.until - now)});
+  }
+  return out;
+}
+
 }  // namespace tidemark::registry

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "net/http.h"
@@ -33,6 +34,15 @@ class Quotas {
   void learn(const std::string& key, bool head, const net::Headers& headers);
   // How far the next request is to keep from the one before it.
   std::chrono::milliseconds spacing(const std::string& key, bool head);
+
+  // What is known and not over yet, of each key.
+  struct Left {
+    std::string key;
+    std::uint64_t limit;  // 0: not told
+    std::uint64_t left;
+    std::chrono::seconds to_come;
+  };
+  std::vector<Left> known();
 
  private:
   struct Quota {

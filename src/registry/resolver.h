@@ -8,6 +8,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -44,6 +45,14 @@ struct Resolution {
   enum class Freshness { kFresh, kCached, kStale } freshness = Freshness::kFresh;
 };
 
+// How many more requests a registry has said that it will answer one account.
+struct QuotaLeft {
+  std::string registry;
+  std::uint64_t left = 0;
+  std::uint64_t limit = 0;          // 0: not told
+  std::chrono::seconds to_come{0};  // what is left has to last so long
+};
+
 // When an image was made, as it says itself.
 struct Creation {
   WallTime time;
@@ -71,6 +80,9 @@ class Resolver {
   // What resolve() would answer without asking anybody; nullopt where it would have to ask. Never
   // waits, so that who has many queries hands only the rest of them to other threads.
   virtual std::optional<Result<Resolution>> known(const Query& /*query*/) { return std::nullopt; }
+  // What registries last said; of several accounts at one registry, that of the one with least
+  // left.
+  virtual std::vector<QuotaLeft> quotas() { return {}; }
 };
 
 }  // namespace tidemark::registry

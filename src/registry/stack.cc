@@ -4,6 +4,7 @@
 #include <optional>
 #include <random>
 #include <utility>
+#include <vector>
 
 #include "net/client.h"
 #include "registry/caching_resolver.h"
@@ -66,6 +67,7 @@ class Stack final : public ReloadableResolver {
   std::optional<Result<Resolution>> known(const Query& query) override {
     return mirrors_.known(query);
   }
+  std::vector<QuotaLeft> quotas() override { return head_.quotas(); }
 
  private:
   Endpoints endpoints_;

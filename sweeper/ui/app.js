@@ -251,12 +251,18 @@ function plainTable(heads, entries, cells) {
 function showRegistries() {
   const entries = overview.registries;
   byId("registries").replaceChildren(entries.length === 0 ? nothing("No slot names a registry.")
-    : plainTable(["Registry", "State", "Slots", "Unresolved", "Last reason"], entries, (entry) => [
+    : plainTable(["Registry", "State", "Slots", "Unresolved", "Quota left", "Last reason"], entries, (entry) => [
       entry.name, entry.unresolved === 0 ? look("ok", "answers") : look("trouble",
         entry.unresolved === entry.slots ? "no answer" : "some without answer"),
       String(entry.slots),
       entry.unresolved ? el("a", { href: hashOf({ verdict: "unresolved", q: entry.name }) }, String(entry.unresolved)) : "0",
+      entry.quota ? quotaText(entry.quota) : "\u2013",
       entry.reason ?? "\u2013"]), cutNote());
+}
+
+// "76 of 100, for 6 h".
+function quotaText({ left, limit, seconds }) {
+  return `${left}${limit ? ` of ${limit}` : ""}, for ${duration(seconds)}`;
 }
 
 function look(name, text) {

@@ -120,6 +120,17 @@ def test_a_registry_that_does_not_answer(three, served, visit, shot):
     expect(row_of(page, "deployment/lost")).to_contain_text("unresolved")
 
 
+def test_what_is_left_of_a_registrys_quota(three, served, visit):
+    """No registry that runs here tells one (Docker Hub does): put into the answer on its way."""
+    def told(route):
+        answer = route.fetch()
+        overview = answer.json()
+        overview["registries"][1]["quota"] = {"left": 76, "limit": 100, "seconds": 21_600}
+        route.fulfill(response=answer, json=overview)
+    page = visit(served() + "#/registries", before=lambda page: page.route("**/api/v1/overview", told))
+    expect(page.locator("#registries tbody tr").nth(1)).to_contain_text("76 of 100, for 6 h")
+
+
 def test_a_tag_that_moves_shows_by_itself(deploy, served, visit, shot, ns):
     web = deploy("web")
     page = visit(served())

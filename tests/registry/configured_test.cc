@@ -248,6 +248,11 @@ TEST_F(ConfiguredTest, AnAnonymousQuotaIsNotUsedUp) {
   EXPECT_NE(held.error().message.find("quota"), std::string::npos);
   EXPECT_EQ(resolve("nginx:2", {alice}, seconds{30}, true).error().kind, ErrorKind::kInvalid)
       << "another account has a quota of its own";
+  const auto quotas = resolver_->quotas();
+  ASSERT_EQ(quotas.size(), 1U) << "of both accounts the one with least left";
+  EXPECT_EQ(quotas.front().registry, "docker.io") << "as images name it";
+  EXPECT_EQ(quotas.front().left, 2U);
+  EXPECT_EQ(quotas.front().limit, 100U);
 }
 
 TEST_F(ConfiguredTest, AnotherHostsQuotaSaysNothing) {

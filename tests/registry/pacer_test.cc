@@ -151,5 +151,18 @@ TEST_F(QuotasTest, ResetsAreTakenAtTheirWordAndNonsenseIsNot) {
   EXPECT_EQ(quotas_.spacing("other", false), milliseconds{0});
 }
 
+TEST_F(QuotasTest, WhatIsKnownIsToldUntilItIsOver) {
+  get("76");
+  clock_.advance(hours{1});
+  ASSERT_EQ(quotas_.known().size(), 1U);
+  const Quotas::Left known = quotas_.known().front();
+  EXPECT_EQ(known.key, "k");
+  EXPECT_EQ(known.limit, 100U);
+  EXPECT_EQ(known.left, 76U);
+  EXPECT_EQ(known.to_come, hours{5});
+  clock_.advance(hours{5});
+  EXPECT_TRUE(quotas_.known().empty());
+}
+
 }  // namespace
 }  // namespace tidemark::registry

@@ -128,6 +128,15 @@ class FakeResolver final : public registry::Resolver {
     answers_.erase(key);
   }
 
+  void tell_quota(registry::QuotaLeft quota) {
+    const std::lock_guard lock(mutex_);
+    quotas_ = {std::move(quota)};
+  }
+  std::vector<registry::QuotaLeft> quotas() override {
+    const std::lock_guard lock(mutex_);
+    return quotas_;
+  }
+
   // Every query so far, in the order in which they came.
   std::vector<registry::Query> calls() const {
     const std::lock_guard lock(mutex_);
@@ -177,6 +186,7 @@ class FakeResolver final : public registry::Resolver {
   std::size_t lists_ = 0;
   std::map<std::string, Result<WallTime>, std::less<>> creations_;  // by digest
   std::size_t creations_asked_ = 0;
+  std::vector<registry::QuotaLeft> quotas_;
   std::map<std::string, Answer, std::less<>> answers_;
   std::vector<registry::Query> calls_;
 };

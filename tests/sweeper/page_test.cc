@@ -82,6 +82,9 @@ class PageTest : public LiveTest {
 
 using Names = std::vector<std::string>;
 
+const registry::QuotaLeft kQuota{
+    .registry = "registry.test", .left = 76, .limit = 100, .to_come = std::chrono::hours{6}};
+
 TEST_F(PageTest, ServesItsFilesAndNothingElse) {
   start();
   for (const auto& [path, type] : std::vector<std::pair<std::string, std::string>>{
@@ -201,6 +204,23 @@ TEST_F(PageTest, OverviewCountsWhatIsThere) {
             (json{{"name", "registry.test"}, {"slots", 2}, {"unresolved", 0}}));
   EXPECT_EQ(overview["problems"], json::array());
   EXPECT_EQ(overview["truncated"], false);
+}
+
+TEST_F(PageTest, TheOverviewTellsWhatARegistryWillStillAnswer) {
+  lead();
+  const std::string before = api("overview")["generation"];
+  cluster_.resolver.tell_quota(kQuota);
+  cluster_.clock.advance(kRowsAreFresh);
+  const json overview = api("overview");
+  EXPECT_NE(overview["generation"], before);
+  EXPECT_EQ(overview["registries"][1]["quota"],
+            (json{{"left", 76}, {"limit", 100}, {"seconds", 21600}}));
+  EXPECT_FALSE(overview["registries"][0].contains("quota"));
+
+  cluster_.resolver.tell_quota(
+      {.registry = "mirror.test", .left = 1, .to_come = std::chrono::hours{1}});
+  cluster_.clock.advance(kRowsAreFresh);
+  EXPECT_EQ(api("overview")["registries"].size(), 2U) << "no image names it";
 }
 
 TEST_F(PageTest, SlotsAreFilteredAndPaged) {
@@ -367,6 +387,7 @@ TEST(Generation, TellsEveryFieldApart) {
   const KnownRows problem{
       .status = {.rows = {}, .problems = {{.ns = "", .what = "p", .error = {}}}}};
   EXPECT_TRUE(seen.insert(generation_of(problem)).second);
+  EXPECT_TRUE(seen.insert(generation_of({.status = {}, .quotas = {kQuota}})).second);
 }
 
 // As far as answers of objects go: `value` has what the schema asks for and nothing that it does
@@ -402,6 +423,7 @@ class Schemas {
 };
 
 TEST_F(PageTest, TheDocumentSaysWhatIsAnswered) {
+  cluster_.resolver.tell_quota(kQuota);
   lead();
   const json document = json::parse(ask("/api/v1/openapi.json").body);
   const Schemas schemas(document);
