@@ -44,10 +44,20 @@ Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadlin
   const std::string key = key_of(query);
 
   bool asked = false;
-  auto result = flights_.run(key, deadline, stop, [&] {
+  bool known_by_now = false;
+  const auto look = [&] {
+    auto answer = cached(key, query);
+    known_by_now = answer.has_value();
+    return answer;
+  };
+  auto result = flights_.run(key, deadline, stop, look, [&] {
     asked = true;
     return ask(key, query, deadline, stop);
   });
+  if (known_by_now) {
+    observed(result ? CacheOutcome::kHit : CacheOutcome::kNegative);
+    return result;
+  }
   if (result) {
     observed(asked ? CacheOutcome::kMiss : CacheOutcome::kJoined);
     return result;

@@ -5,6 +5,8 @@
 // later waits, and leaves on its own deadline or stop. Where the leader gave up for a reason of its
 // own (its deadline passed, its stop was requested), nothing has been learnt about the work: one of
 // those who wait becomes the next leader, so that a short deadline never becomes another's failure.
+// Who leads may look once more whether it is known by now: a flight may have landed between the
+// caller's own look and its turn. What it finds is its own; those who wait may want it newer.
 // Thread-safety: run() from any thread. Ownership: values are copied to each who waited.
 #pragma once
 
@@ -32,6 +34,13 @@ class SingleFlight {
   template <typename Work>
   Result<Value> run(const std::string& key, Deadline deadline, const std::stop_token& stop,
                     const Work& work) {
+    return run(
+        key, deadline, stop, [] { return std::optional<Result<Value>>(); }, work);
+  }
+  // `look` is called as `std::optional<Result<Value>> look()`.
+  template <typename Look, typename Work>
+  Result<Value> run(const std::string& key, Deadline deadline, const std::stop_token& stop,
+                    const Look& look, const Work& work) {
     std::unique_lock lock(mutex_);
     while (true) {
       const auto [position, leads] = flights_.try_emplace(key);
@@ -39,6 +48,7 @@ class SingleFlight {
         position->second = std::make_shared<Flight>();
         const Landing landing(*this, key, position->second);
         lock.unlock();
+        if (std::optional<Result<Value>> known = look()) return *std::move(known);
         Result<Value> result = work();
         const bool own_reason =
             !result && ((result.error().kind == ErrorKind::kTimeout && deadline.expired()) ||

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "base/base64.h"
@@ -103,15 +104,17 @@ Result<Token> TokenCache::get(const TokenRequest& request, const Credential& cre
                               const std::stop_token& stop) {
   const std::string key = request.endpoint + '\n' + request.realm.str() + '\n' + request.service +
                           '\n' + request.scope + '\n' + credential.identity();
-  {
+  const auto look = [&]() -> std::optional<Result<Token>> {
     const std::lock_guard lock(mutex_);
     const Cached* cached = tokens_.find(key);
-    if (cached != nullptr && cached->value != rejected &&
-        clock_.steady_now() < cached->good_until) {
-      return Token{.value = cached->value, .fresh = false};
+    if (cached == nullptr || cached->value == rejected ||
+        clock_.steady_now() >= cached->good_until) {
+      return std::nullopt;
     }
-  }
-  return flights_.run(key, deadline, stop,
+    return Token{.value = cached->value, .fresh = false};
+  };
+  if (auto token = look()) return *std::move(token);
+  return flights_.run(key, deadline, stop, look,
                       [&] { return fetch(request, credential, key, deadline, stop); });
 }
 

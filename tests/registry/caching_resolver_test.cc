@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <latch>
 #include <string>
 #include <thread>
@@ -67,6 +68,32 @@ TEST_F(CachingResolverTest, AsksOnceWhileTheAnswerIsYoungEnough) {
   clock_.advance(milliseconds{1});
   EXPECT_EQ(resolve()->digest, fake_digest('b'));
   EXPECT_EQ(asked(), 2U);
+}
+
+// At the second look at it, which is between a caller's look into the cache and its turn to ask,
+// another caller has come and has got its answer.
+class OvertakingClock final : public Clock {
+ public:
+  SteadyTime steady_now() const override {
+    if (++looks_ == 2) overtake();
+    return clock_.steady_now();
+  }
+  WallTime wall_now() const override { return clock_.wall_now(); }
+
+  std::function<void()> overtake;
+
+ private:
+  FakeClock clock_;
+  mutable int looks_ = 0;
+};
+
+TEST_F(CachingResolverTest, AsksOnceWhereAnotherWasAnsweredBetweenLookAndTurn) {
+  OvertakingClock clock;
+  CachingResolver caching({.entries = 3}, inner_, clock, registry_metrics_);
+  const auto ask = [&] { return caching.resolve(query(), Deadline::after(seconds{60})); };
+  clock.overtake = [&] { EXPECT_EQ(ask()->freshness, Freshness::kFresh); };
+  EXPECT_EQ(ask()->freshness, Freshness::kCached);
+  EXPECT_EQ(asked(), 1U);
 }
 
 TEST_F(CachingResolverTest, ObeysTheQuerysOwnMaxAge) {

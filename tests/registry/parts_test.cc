@@ -260,6 +260,31 @@ TEST(SingleFlight, AnswersAllWhoWaitAlsoWithAnError) {
   EXPECT_EQ(flights.run("k", kSoon, {}, []() -> Result<int> { return 2; }).value(), 2);
 }
 
+TEST(SingleFlight, WhatALeaderFindsByLookingOnceMoreIsItsOwn) {
+  SingleFlight<int> flights;
+  std::latch looking(1);
+  std::latch release(1);
+  Result<int> led = 0;
+  std::thread leader([&] {
+    const auto look = [&]() -> std::optional<Result<int>> {
+      looking.count_down();
+      release.wait();
+      return 1;
+    };
+    led = flights.run("k", kSoon, {}, look, []() -> Result<int> { return 2; });
+  });
+  looking.wait();
+  Result<int> followed = 0;
+  std::thread follower(
+      [&] { followed = flights.run("k", kSoon, {}, []() -> Result<int> { return 42; }); });
+  until_waiting(flights, 1);
+  release.count_down();
+  leader.join();
+  follower.join();
+  EXPECT_EQ(led.value(), 1);
+  EXPECT_EQ(followed.value(), 42) << "who waited may want it newer";
+}
+
 TEST(LruMap, ForgetsWhatWasUsedLongestAgo) {
   LruMap<int> map(2);
   map.put("a", 1);
