@@ -51,6 +51,14 @@ std::optional<Ruling> held(const Workload& workload, const TrackedSlot& slot,
   return std::nullopt;
 }
 
+bool is_cooling_down(const Workload& workload, WallTime now) {
+  const auto cooldown = workload.settings.cooldown;
+  // RFC 3339 times in UTC of one precision compare as text. A time to come is that of another
+  // clock: near, it counts; far, one of the two is wrong, and must not delay rolls for as long.
+  return cooldown.count() > 0 && workload.last_roll > to_rfc3339(now - cooldown) &&
+         workload.last_roll <= to_rfc3339(now + cooldown);
+}
+
 std::optional<Ruling> rollout_in_the_way(const Workload& workload, WallTime now) {
   if (workload.paused) return Ruling{Verdict::kPaused, "its rollout is paused"};
   if (workload.on_delete) return Ruling{Verdict::kOnDelete, "updateStrategy is OnDelete"};
@@ -60,9 +68,7 @@ std::optional<Ruling> rollout_in_the_way(const Workload& workload, WallTime now)
     return Ruling{Verdict::kWindow, next ? "tidemark.dev/window opens at " + to_rfc3339(*next)
                                          : std::string("tidemark.dev/window never opens")};
   }
-  // RFC 3339 times in UTC of one precision compare as text.
-  if (workload.settings.cooldown.count() > 0 &&
-      workload.last_roll > to_rfc3339(now - workload.settings.cooldown)) {
+  if (is_cooling_down(workload, now)) {
     return Ruling{Verdict::kCooldown, "last rolled at " + workload.last_roll};
   }
   return std::nullopt;

@@ -179,6 +179,18 @@ const std::vector<Case> kCases = {
            {"tidemark.dev/history", entry("app", stamp_text(kImage, 'c'), stamp_text(kImage, 'a'),
                                           "moved", "2025-12-31T23:30:00Z")}})},
      Verdict::kRoll},
+    {"CooldownByAClockThatIsAhead",
+     {.annotations = with(
+          {{"tidemark.dev/cooldown", "10m"},
+           {"tidemark.dev/history", entry("app", stamp_text(kImage, 'c'), stamp_text(kImage, 'a'),
+                                          "moved", "2026-01-01T00:05:00Z")}})},
+     Verdict::kCooldown},
+    {"CooldownByAClockThatIsWrong",
+     {.annotations = with(
+          {{"tidemark.dev/cooldown", "10m"},
+           {"tidemark.dev/history", entry("app", stamp_text(kImage, 'c'), stamp_text(kImage, 'a'),
+                                          "moved", "2026-01-01T02:00:00Z")}})},
+     Verdict::kRoll},
 };
 
 INSTANTIATE_TEST_SUITE_P(Plan, MovedTag, ::testing::ValuesIn(kCases),
