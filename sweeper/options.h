@@ -83,8 +83,15 @@ struct Exit {
   int code = 0;
 };
 
+// runbook: exit code: 0 | done, or told to stop | nothing
 inline constexpr int kExitOk = 0;
+// runbook: exit code: 1 | not all could be read or written (the last lines of standard error say
+// what); with `--exit-code` also that something moved or failed | rights, registries or the API
+// server, as named; a CronJob tries again at its next time
 inline constexpr int kExitMovedOrFailed = 1;
+// runbook: exit code: 2 | a wrong option, argument, configuration or kubeconfig, or an address
+// that cannot be listened on; standard error names it | correct it: `tidemark-webhook check-config
+// FILE` reads a configuration without running
 inline constexpr int kExitUsage = 2;
 
 // Writes help, and what needs no cluster (manifest, completion), to `out`, mistakes to `err`.

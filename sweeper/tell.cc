@@ -76,13 +76,20 @@ bool goes_back(const WorkloadPlan& plan) {
 void tell_roll(const RollOutcome& outcome, std::vector<Note>& notes) {
   const WorkloadPlan& plan = outcome.plan;
   if (outcome.kind == RollOutcome::Kind::kRolled && goes_back(plan)) {
+    // runbook: event: `RolledBack` (Warning, by the sweeper) | a roll failed and was taken back,
+    // as `tidemark.dev/on-failure: undo` asks | the Event names the pod and why; push a fixed
+    // image: the failed digest is held everywhere
     notes.push_back(warning_of(plan, "RolledBack",
                                rolled_slots(plan) + ": its rollout failed: " + plan.of->failure,
                                changes));
   } else if (outcome.kind == RollOutcome::Kind::kRolled) {
+    // runbook: event: `Rolled` | a tag moved and the workload was rolled | nothing
     notes.push_back(note_of(plan, "Rolled", rolled_slots(plan), changes));
   } else if (outcome.kind == RollOutcome::Kind::kFailed &&
              outcome.error->kind != ErrorKind::kCanceled) {
+    // runbook: event: `RollFailed` | a roll was wanted and its write was refused: by admission, a
+    // conflict that came again, a missing right | the Event has the API server's words;
+    // TidemarkRollsFail below
     notes.push_back(warning_of(plan, "RollFailed",
                                rolled_slots(plan) + ", not rolled: " + outcome.error->message,
                                changes));
@@ -99,6 +106,9 @@ void tell_failure(const WorkloadPlan& plan, std::vector<Note>& notes) {
   }
   notes.push_back(once_for(
       plan.uid() + " " + decision,
+      // runbook: event: `RolloutFailed` | the new pods of a roll crash, cannot pull or do not get
+      // ready | `kubectl rollout undo`, or `tidemark.dev/on-failure: undo`; TidemarkDigestsHeld
+      // below
       warning_of(plan, "RolloutFailed", "its last roll failed: " + plan.of->failure, is_stamped)));
   // What stands is where the roll led to.
   for (notify::Move& move : notes.back().moves) move.to = std::exchange(move.from, "");
@@ -115,6 +125,9 @@ void tell_moved(const WorkloadPlan& plan, std::vector<Note>& notes) {
     append_part(decision, ",", slot.slot() + " " + slot.to->str() + " " + verdict);
   }
   if (text.empty()) return;
+  // runbook: event: `Moved` | a tag moved and the workload was not rolled: `report`, a hold, a
+  // window, a budget, a paused rollout | what the Event names; `kubectl tidemark explain` says
+  // when it will
   notes.push_back(
       once_for(plan.uid() + " " + decision, note_of(plan, "Moved", std::move(text), stays_behind)));
 }

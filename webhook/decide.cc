@@ -106,10 +106,17 @@ class Decider {
   void write_warnings() {
     if (assessment_.edited) {
       for (const std::string& problem : assessment_.problems) {
+        // runbook: warning: `tidemark.dev/KEY: ...` | an annotation of Tidemark's on the workload
+        // or its namespace cannot be read, and counts as not set | write it as `deploy/README.md`
+        // has it, "Settings of a workload or namespace"
         decision_.warnings.push_back("tidemark: " + problem);
       }
     }
     if (assessment_.all_stamps_gone && !rolls_back()) {
+      // runbook: warning: `the template came without its stamps` | the client wrote a template
+      // without any stamp, such as an undo to a revision from before Tidemark; where nothing else
+      // changed, they stay | for older bits name the older image by digest or tag; a client that
+      // always strips annotations should leave those of `digest.tidemark.dev/`
       decision_.warnings.push_back(
           std::string("tidemark: the template came without its stamps") +
           (assessment_.edited ? "" : ", they stay") +
@@ -164,6 +171,9 @@ class Decider {
   void write_notes() {
     if (decision_.denial) {
       // Of a CREATE there is no object to tell of; its author has the answer.
+      // runbook: event: `Denied` | `require: true`, and an image of the update could not be
+      // resolved | the cause stands in the Event; the registry, the pull secret or the tag;
+      // `require: false` lets it pass unstamped
       if (review_.old_object) add_note(true, "Denied", "Deny", *decision_.denial);
       return;
     }
@@ -178,7 +188,11 @@ class Decider {
         append_part(rolled_back, "; ", describe(plan.slot) + ": " + rolled_back_to(plan));
       }
     }
+    // runbook: event: `NotStamped` | a slot was admitted without a stamp | as of the warning `not
+    // stamped`; TidemarkAdmissionsUnstamped below where there are many
     if (!unstamped.empty()) add_note(true, "NotStamped", "Stamp", unstamped);
+    // runbook: event: `RolledBack` (Normal, by the webhook) | somebody went back by `rollout undo`
+    // | nothing; `kubectl tidemark history` tells who and when
     if (!rolled_back.empty()) add_note(false, "RolledBack", "RollBack", rolled_back);
   }
 
@@ -280,6 +294,10 @@ class Decider {
 
   SlotResult keep(const SlotPlan& plan, const Result<image::Digest>& answer) {
     if (!plan.old_pinned && !pins(plan) && answer && *answer != plan.old_stamp->digest()) {
+      // runbook: warning: `held at DIGEST but not pinned` | the slot is held (`hold`, or by an
+      // undo) and its image is a tag, which means something newer by now: a pod that starts anew
+      // pulls that | `tidemark.dev/mode: pin` on the workload for as long as the hold, or `kubectl
+      // tidemark resume`
       decision_.warnings.push_back(
           warning_for(plan, "held at " + short_form(plan.old_stamp->digest()) +
                                 " but not pinned: new pods may run " + short_form(*answer)));
@@ -324,8 +342,15 @@ class Decider {
                       .stamp = plan.rollback_to,
                       .why = workload::kWhyRolledBack,
                       .rolled_back = true};
+    // runbook: warning: `rolled back to DIGEST` | a `rollout undo`, or the stamps of an older
+    // revision applied: the older digest is back, and what was left is held until the tag moves on
+    // | nothing; `kubectl tidemark resume` ends the hold before
     decision_.warnings.push_back(warning_for(plan, rolled_back_to(plan)));
     if (pin && !pins(plan)) {
+      // runbook: warning: `image pinned meanwhile` | the tag means another digest than the one
+      // that came back, so the image names the digest until the tag moves on | where a GitOps tool
+      // owns the image, let it ignore that field (`ignoreDifferences`); or `webhook.pinOnRollback:
+      // false`
       decision_.warnings.push_back(
           warning_for(plan, "image pinned meanwhile: GitOps tools need ignoreDifferences on " +
                                 plan.slot.image_pointer));
@@ -348,6 +373,9 @@ class Decider {
   // Rule 3: the old stamp stays where the reference did.
   SlotResult failed(const SlotPlan& plan, const Error& error) {
     if (plan.same_reference && plan.old_stamp) {
+      // runbook: warning: `... keeps its stamp of DIGEST: CAUSE` | the registry did not answer in
+      // time, refused, or has no such tag: the stamp that was there stays | the cause says which;
+      // `kubectl tidemark explain` asks again. The sweeper makes up for it
       decision_.warnings.push_back(
           warning_for(plan, plan.reference->tagged() + " keeps its stamp of " +
                                 short_form(plan.old_stamp->digest()) + ": " + error.message));
@@ -363,6 +391,9 @@ class Decider {
     held_.erase(plan.slot.id());
     SlotResult result{
         .image = plan.written, .unstamped = reason.substr(0, kMaxReasonBytes), .failed = true};
+    // runbook: warning: `... not stamped: CAUSE` | the same, and there is no stamp to keep (a new
+    // slot, or another tag); also an image that cannot be read | as above; the next sweep takes a
+    // baseline from what the pods run
     decision_.warnings.push_back(warning_for(plan, not_stamped(plan, result)));
     return result;
   }
@@ -477,6 +508,10 @@ class Decider {
       return workload::annotations_bytes(wanted) <= workload::kMaxAnnotationsBytes;
     };
     if (fits()) return;
+    // runbook: warning: `annotations are full (256 KiB)` | the workload's annotations are near the
+    // limit of Kubernetes: the history was shortened, and other records left out if that was not
+    // enough | find what fills them (`kubectl get -o json`), often
+    // `kubectl.kubernetes.io/last-applied-configuration`: server-side apply does without it
     decision_.warnings.emplace_back(
         "tidemark: annotations are full (256 KiB): Tidemark's records were shortened");
     for (std::size_t entries = workload::kMaxHistoryEntries; entries-- > 0 && !fits();) {
@@ -503,6 +538,9 @@ class Decider {
   void warn_of_kept_tags() {
     for (const SlotPlan& plan : assessment_.slots) {
       if (!plan.left_behind) continue;
+      // runbook: warning: `keeps IMAGE, which its policy chose` | the owner's file with the older
+      // tag was applied again, and the tag policy's choice stays | nothing, or write the newer tag
+      // into the file; to go back, `rollout undo` or another policy
       decision_.warnings.push_back(warning_for(
           plan,
           "keeps " + plan.written + ", which its policy chose in place of " + plan.slot.image));
@@ -520,6 +558,9 @@ class Decider {
           value == value_in(old_template_annotations_, key) || is_first_answer(key)) {
         continue;
       }
+      // runbook: warning: `annotation KEY is written by Tidemark alone` | the manifest holds a
+      // stamp (an exported object, say) that is not the true one | leave `digest.tidemark.dev/`
+      // annotations out of manifests
       decision_.warnings.push_back("tidemark: annotation " + key +
                                    " is written by Tidemark alone: the submitted value is ignored");
     }
@@ -533,6 +574,9 @@ class Decider {
       if (plan.step != Step::kResolve || !results_[i].stamp || !by_tag) continue;
       const std::string pull_policy = workload::effective_pull_policy(plan.slot);
       if (pull_policy == "Always") continue;
+      // runbook: warning: `imagePullPolicy is IfNotPresent` (or `Never`) | a node that has an
+      // image of that tag does not pull it again, whatever the stamp says | `imagePullPolicy:
+      // Always`, or `tidemark.dev/on-cached-policy: pin`
       decision_.warnings.push_back(
           warning_for(plan, "imagePullPolicy is " + pull_policy +
                                 ": a node may run an older image than the one stamped"));
@@ -543,6 +587,8 @@ class Decider {
     if (!policy_.warn_on_latest || !pin_mode()) return;
     for (const SlotPlan& plan : assessment_.slots) {
       if (plan.step != Step::kResolve || plan.reference->tag() != "latest") continue;
+      // runbook: warning: `... is pinned by the tag latest` | pin mode with
+      // `webhook.warnOnLatest`: the manifest does not say what runs | name a version
       decision_.warnings.push_back(warning_for(
           plan, plan.written + " is pinned by the tag latest: name a version, so that the manifest "
                                "says what runs"));

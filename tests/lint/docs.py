@@ -114,9 +114,18 @@ def tested(root, files):
     findings = [f"SECURITY.md: there is no test {suite}.{name}" for suite, name in re.findall(r"`(\w+)\.([A-Z]\w+)`", text)
                 if not re.search(rf"TEST(?:_F|_P)?\({suite}, {name}\)", code)]
     findings += [f"SECURITY.md: there is no test {name}" for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in code]
-    run = subprocess.run([sys.executable, root / "deploy/registries.py"], capture_output=True, text=True)
+    return findings + made(root, "registries", "the tests say")
+
+
+def made(root, name, who):
+    """Whether deploy/NAME.md is what deploy/NAME.py makes of it."""
+    run = subprocess.run([sys.executable, root / f"deploy/{name}.py"], capture_output=True, text=True)
     if run.returncode != 0:
-        return findings + [f"deploy/registries.py: {run.stderr.strip().splitlines()[-1]}"]
-    if run.stdout != (root / "deploy/registries.md").read_text():
-        findings.append("deploy/registries.md: the tests say something else: run deploy/generate")
-    return findings
+        return [f"deploy/{name}.py: {run.stderr.strip().splitlines()[-1]}"]
+    return ([] if run.stdout == (root / f"deploy/{name}.md").read_text()
+            else [f"deploy/{name}.md: {who} something else: run deploy/generate"])
+
+
+def runbook(root, _files):
+    """Every warning, Event and exit code of the programs is in deploy/runbook.md, as the markers in the code tell it."""
+    return made(root, "runbook", "the code says")
