@@ -5,9 +5,11 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import threading
 import time
 
+from harness.certificates import clock
 from harness.kubectl import Kubectl, KubectlError
 from harness.processes import listens, wait_for
 from proxy import MODES
@@ -17,20 +19,48 @@ SECRET = "tidemark-webhook-tls"
 QUIET = (1.5, 5)       # seconds between two faults
 TWICE = 0.25           # how often another one comes along
 LEASE = (18, 24)       # longer than a Lease lives: the other sweeper leads
+LOSS = "0.1"           # of packets, each way
+CLOCKS = ("+2h", "-2h")
 
 
 class Component:
     """A process of the cluster's namespaces: nsenter, which stops and goes on with its child, and that child."""
 
     def __init__(self, state, name):
-        self.pids = pathlib.Path(state) / "pids" / name
+        self.pids, self.log = (pathlib.Path(state) / folder / name for folder in ("pids", "logs"))
+        self.log = self.log.with_suffix(".log")
+        self.again = None
+
+    def processes(self):
+        """nsenter's number and its child's."""
+        parent = self.pids.read_text().split()[0]
+        return parent, pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
 
     def send(self, number):
-        parent = self.pids.read_text().split()[0]
-        children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        parent, children = self.processes()
         for pid in (*children, parent):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), number)
+
+    def kill(self):
+        """Returns what start() takes."""
+        parent, _ = self.processes()
+        command = pathlib.Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")[:-1]
+        self.send(signal.SIGKILL)
+        if self.again:
+            self.again.wait(10)
+        return command
+
+    def start(self, command):
+        """As tests/cluster/lib/sandbox.sh starts it, which finds it by what is written down here."""
+        with self.log.open("ab") as log:
+            self.again = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        born = pathlib.Path(f"/proc/{self.again.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        self.pids.write_text(f"{self.again.pid} {born}\n")
+
+    def in_its_network(self, *command):
+        _, children = self.processes()
+        subprocess.run(["nsenter", "--target", children[0], "--net", *command], check=True, timeout=20, capture_output=True)
 
 
 class Faults:
@@ -50,10 +80,15 @@ class Faults:
             self.kinds.append((f"stop {name}", name, self.stop))
         for name, component in components.items():
             self.kinds.append((f"stop {name}", component, self.stop_component))
+            self.kinds.append((f"kill {name}", component, self.kill_component))
+        # The address of the API server, and all that is said to it and by it; to etcd it speaks within.
+        self.kinds.append(("packet loss", components["kube-apiserver"], self.lose_packets))
         self.kinds.append(("stop both webhooks", "webhooks", self.stop_webhooks))
         for name in ("sweeper-0", "sweeper-1"):
             self.kinds.append((f"stop {name} for longer than its Lease", name, self.outlive_lease))
         self.kinds += [(f"registry: {mode}", mode, self.spoil) for mode in MODES]
+        self.kinds.append(("registry: disk full", "registry", self.fill_disk))
+        self.kinds += [(f"{name}: clock off", name, self.shift_clock) for name in ("webhook-1", "sweeper-1")]
         self.kinds.append(("delete the certificate", "", self.delete_certificate))
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -83,7 +118,7 @@ class Faults:
         self.now.append(name)
         try:
             work(target, extent)
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, IndexError, subprocess.SubprocessError) as error:
             self.problems.append(f"{name}: {error!r}"[:600])
         record["end"] = time.time()
         self.now.remove(name)
@@ -128,6 +163,56 @@ class Faults:
             self.rest(1, 10, extent)
         finally:
             component.send(signal.SIGCONT)
+
+    def kill_component(self, component, extent):
+        command = component.kill()
+        try:
+            self.rest(0.2, 4, extent)
+        finally:
+            component.start(command)
+        wait_for("the API server is ready again", self.api_answers, 60)
+
+    def api_answers(self):
+        try:
+            return self.kubectl("get", "--raw", "/readyz", "--request-timeout=3s")
+        except KubectlError as error:
+            raise AssertionError(str(error)[-300:]) from error
+
+    def lose_packets(self, component, extent):
+        rules = [(chain, "!", way, "lo", "-m", "statistic", "--mode", "random", "--probability", LOSS, "-j", "DROP")
+                 for chain, way in (("INPUT", "-i"), ("OUTPUT", "-o"))]
+        for rule in rules:
+            component.in_its_network("iptables", "-w", "-I", *rule)
+        try:
+            self.rest(3, 12, extent)
+        finally:
+            for rule in rules:
+                component.in_its_network("iptables", "-w", "-D", *rule)
+
+    def shift_clock(self, name, extent):
+        """The program begins anew with a clock that is off, and once more with the right one."""
+        program = self.world.programs[name]
+        program.kill()
+        program.start(clock(CLOCKS[extent > 0.5]))
+        try:
+            self.rest(5, 15, extent)
+        finally:
+            program.kill()
+            program.start()
+
+    def fill_disk(self, _target, extent):
+        """Pushes fail, some in the midst: a tag that has lost its manifest by it is pushed again."""
+        filler = self.world.registry_disk / "filler"
+        file = os.open(filler, os.O_CREAT | os.O_WRONLY)
+        try:
+            with contextlib.suppress(OSError):
+                while os.write(file, bytes(1 << 16)):
+                    pass
+            self.rest(3, 12, extent)
+        finally:
+            os.close(file)
+            filler.unlink()
+        wait_for("every tag has a manifest again", self.world.images.repair, 60, 1)
 
     def spoil(self, mode, extent):
         self.world.proxy.mode = mode

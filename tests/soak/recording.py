@@ -71,15 +71,18 @@ class Watch:
         status, answer = self.api("GET", self.path)
         if status != 200:
             raise OSError(f"GET {self.path}: {status}")
-        for item in answer["items"]:
-            self._take(item, gap)
+        taken = [self._take(item, gap) for item in answer["items"]]
+        self.gaps += gap and any(taken)
         return answer["metadata"]["resourceVersion"]
 
     def _take(self, item, gap=False):
+        """True for a version that was not known."""
         version = version_of(self.resource, item)
         known = self.versions.setdefault(version["workload"], [])
-        if not known or differs(known[-1], version):
-            known.append(version | ({"gap": True} if gap else {}))
+        if known and not differs(known[-1], version):
+            return False
+        known.append(version | ({"gap": True} if gap else {}))
+        return True
 
     def _run(self):
         while not self.stopped.is_set():
@@ -106,7 +109,6 @@ class Watch:
                 if event["type"] in ("ADDED", "MODIFIED"):
                     self._take(event["object"])
         except LookupError:
-            self.gaps += 1
             self.api.connection = None
             self.rv = self._list(gap=True)
         finally:
@@ -163,10 +165,10 @@ class Managed:
             self.wanted = False
             self.process.kill()
 
-    def start(self):
+    def start(self, more_env=None):
         with self.lock:
             if not self.over:
-                self.process = self.make(self.process)
+                self.process = self.make(self.process, more_env or {})
                 self.wanted = True
 
     def end(self):
@@ -185,7 +187,7 @@ class Managed:
             if not self.wanted or self.process.running():
                 return
             self.ended.append({"when": time.time(), "code": self.process.popen.returncode, "log": self.process.text()[-1500:]})
-            self.process = self.make(self.process)
+            self.process = self.make(self.process, {})
 
 
 def usage(pid):

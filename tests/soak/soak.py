@@ -51,6 +51,8 @@ QUIET = 10             # seconds without a fault at the beginning: the baseline 
 STEADY = 12            # seconds without a changed template, and stamps that are true: settled
 STUCK = 60             # seconds without one: nothing more will come
 SETTLE = 240           # the longest that settling may take
+CERTIFICATES = "3m"    # how long one serves: they are renewed all the time
+DISK = "96m"           # of the registry
 IDLE = 130             # connections of the API server are gone after that time
 ACTIONS = {"push": 30, "scale": 14, "annotate": 14, "apply": 16, "restart": 14, "undo": 12}
 REQUEST = "--request-timeout=20s"
@@ -74,6 +76,7 @@ class Images:
     def __init__(self, registry, address):
         self.registry, self.address = registry, address
         self.pushes = {number: [] for number in range(IMAGES)}
+        self.lock = threading.Lock()
         registry.push("soak/app0:live", "soak")
         for number in range(1, IMAGES):
             registry.crane("copy", "--insecure", f"{registry.address}/soak/app0:live", f"{registry.address}/soak/app{number}:live")
@@ -86,6 +89,10 @@ class Images:
 
     def push(self, number):
         """True where the registry said so; else it may have come about or not."""
+        with self.lock:
+            return self._push(number)
+
+    def _push(self, number):
         body = json.dumps(self.manifest | {"annotations": {"content": f"{number} {len(self.pushes[number])}"}}).encode()
         entry = [f"sha256:{hashlib.sha256(body).hexdigest()}", time.time(), 0]
         self.pushes[number].append(entry)
@@ -100,6 +107,17 @@ class Images:
         except (OSError, http.client.HTTPException):
             pass
         return entry[2] > 0
+
+    def repair(self):
+        """Pushes again what the registry has lost; true where it has everything."""
+        lost = [number for number in range(IMAGES) if not self.has(number)]
+        return all([self.push(number) for number in lost])
+
+    def has(self, number):
+        try:
+            return self.registry.digest(f"soak/app{number}:live")
+        except AssertionError:
+            return None
 
     def truth(self):
         """{reference: digest} as the registry has it."""
@@ -149,13 +167,22 @@ class World:
         self.kubectl = self.cluster.kubectl
         self.api = Api(self.kubectl)
         programs.install(self.cluster)
-        self.registry = PrivateRegistry(self.cluster.host_address, binary("crane"), tmp)
+        port = free_port(self.cluster.host_address)
+        self.registry_disk = tmp / f"registry-{port}" / "data"
+        self.mount_disk(stack)
+        self.registry = PrivateRegistry(self.cluster.host_address, binary("crane"), tmp, port=port)
         self.manage("registry", self.registry.process, os.environ | {"OTEL_TRACES_EXPORTER": "none"})
         self.proxy = FaultyProxy(self.cluster.host_address, self.registry.address, os.environ["TIDEMARK_SOAK_SEED"])
         stack.callback(self.proxy.stop)
         self.images = Images(self.registry, self.proxy.address)
         self.start_nodes(stack)
         self.start_programs()
+
+    def mount_disk(self, stack):
+        """The registry's own, small enough to be filled."""
+        self.registry_disk.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", self.registry_disk], check=True)
+        stack.callback(subprocess.run, ["umount", "--lazy", self.registry_disk], check=True)
 
     def copy_programs(self):
         """A build beside the run does not take them away."""
@@ -165,8 +192,8 @@ class World:
             setattr(programs, name, copied)
 
     def manage(self, name, process, env):
-        def again(old):
-            return Process(old.name, old.popen.args, self.tmp, env)
+        def again(old, more_env):
+            return Process(old.name, old.popen.args, self.tmp, env | more_env)
         self.programs[name] = Managed(name, process, again)
 
     def start_nodes(self, stack):
@@ -181,7 +208,8 @@ class World:
         config = {"logLevel": "info", "registries": [{"host": self.proxy.address, "plainHTTP": True}]}
         webhooks = []
         for n in range(2):
-            webhooks.append(programs.Webhook(self.cluster, self.tmp, name=f"webhook-{n}", **config))
+            webhooks.append(programs.Webhook(self.cluster, self.tmp, name=f"webhook-{n}",
+                                             flags=("--certificate-lifetime", CERTIFICATES), **config))
             self.manage(webhooks[n].name, webhooks[n].process, os.environ.copy())
         for webhook in webhooks:
             webhook.wait_ready()

@@ -91,7 +91,7 @@ class PrivateRegistry(Registry):
         port = port or free_port(host)
         super().__init__(f"{host}:{port}", crane, tmp, username, password)
         self.place = place = tmp / f"registry-{port}"
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
         config = (f"version: 0.1\nlog: {{level: warn, accesslog: {{disabled: {str(not access_log).lower()}}}}}\n"
                   f"storage: {{filesystem: {{rootdirectory: {place}/data}}, delete: {{enabled: true}}}}\n"
                   f"http: {{addr: '{host}:{port}'}}\n" + more_config)
