@@ -1,7 +1,9 @@
 """What the documents say: every path that one names exists, and the configuration that one shows is taken."""
 
 import json
+import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -129,3 +131,77 @@ def made(root, name, who):
 def runbook(root, _files):
     """Every warning, Event and exit code of the programs is in deploy/runbook.md, as the markers in the code tell it."""
     return made(root, "runbook", "the code says")
+
+
+OURS = {"kubectl tidemark": "sweeper/tidemark-sweeper", "tidemark-sweeper": "sweeper/tidemark-sweeper",
+        "tidemark-webhook": "webhook/tidemark-webhook"}
+SHOWN = re.compile(r"(?:kubectl(?: tidemark)?|tidemark-(?:sweeper|webhook)|\./dev) [a-z-].*")
+# What is said of a command that is none; and of one that only lacks something, as names of commands in a sentence do.
+UNKNOWN = re.compile(r"unknown (?:shorthand )?(?:flag|command)|not expected")
+INCOMPLETE = re.compile(r"flag needs an argument|see '?kubectl|must specify|must be specified")
+CONFIGURATION = """
+kinds: {argoproj.io/v1alpha1/Rollout: {template: /spec/template}}
+policies: [{name: "shop:api", image: r.invalid/api, policy: "semver: ^1"}]
+git: {repositories: [{name: fleet, url: "https://git.invalid/fleet", branch: main, authorName: T, authorEmail: t@example.com}]}
+"""
+PATIENCE = 3  # seconds; what is refused is refused at once
+# What stands for something else, in examples.
+FILLED = {"NAMESPACE": "team-a", "sha256:...": "sha256:" + "a" * 64, '"..."': "why"}
+
+
+def shown_commands(file):
+    """(line, words, whether it is in a block or in a span) of each command of ours, of kubectl and of ./dev."""
+    fenced = False
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        fenced ^= line.lstrip().startswith("```")
+        block = fenced or line.startswith("    ")
+        for text in [line.strip()] if block else [span for span, _ in CODE.findall(line)]:
+            for part in re.sub(r"(?:^|\s+)# .*| -> .*|<.*", "", text).split(" | "):
+                if not SHOWN.fullmatch(part) or part.count("'") % 2 or re.search(r"-->|--$|[A-Z]\||/\.\.\.|\|", part):
+                    continue
+                for name, value in FILLED.items():
+                    part = part.replace(name, value)
+                yield number, shlex.split(part), block
+
+
+def commands(root, files):
+    """Every command that is shown is one: the programs take it, as far as they come without a cluster; `./dev` and kubectl know it."""
+    dev = (root / "dev").read_text()
+    kubectl = subprocess.run([root / "tests/cluster/binaries", "kubectl"], check=True, capture_output=True, text=True).stdout.strip()
+    findings = []
+    with tempfile.TemporaryDirectory() as folder:
+        config = pathlib.Path(folder) / "config.yaml"
+        config.write_text(CONFIGURATION)
+        kubeconfig = pathlib.Path(folder) / "kubeconfig"
+        kubeconfig.write_text(json.dumps({
+            "current-context": "none", "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
+            "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}], "users": [{"name": "none", "user": {}}]}))
+        env = {"KUBECONFIG": str(kubeconfig), "PATH": "/usr/bin:/bin", "HOME": folder}
+        seen = set()
+        for file in files:
+            if file.suffix != ".md":
+                continue
+            for number, words, block in shown_commands(file):
+                if tuple(words) in seen:
+                    continue
+                seen.add(tuple(words))
+                where = f"{file.relative_to(root)}:{number}: {' '.join(words)}: "
+                if words[0] == "./dev":
+                    if not re.search(rf"^  {re.escape(words[1])}(?: \||\))|\| {re.escape(words[1])}(?: \||\))", dev, re.MULTILINE):
+                        findings.append(where + "./dev has no such command")
+                    continue
+                ours = next((root / "build" / program for name, program in OURS.items() if words[:len(name.split())] == name.split()), None)
+                words = [str(config) if word in ("FILE", "config.yaml") else word for word in words]
+                if ours and words[0] == "kubectl":
+                    words[:2] = ["kubectl-tidemark"]
+                try:
+                    done = subprocess.run(words, executable=ours or kubectl, env=env, capture_output=True, text=True, timeout=PATIENCE,
+                                          stdin=subprocess.DEVNULL, cwd=folder if ours else root)
+                except subprocess.TimeoutExpired:
+                    continue  # it runs
+                incomplete = done.returncode == 2 if ours else INCOMPLETE.search(done.stderr)
+                if UNKNOWN.search(done.stderr) or (block and incomplete):
+                    findings.append(where + " ".join(done.stderr.split())[-300:])
+        if len(seen) < 20:
+            findings.append(f"only {len(seen)} commands were found in the documents")
+    return findings
