@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from harness.processes import wait_for
-from node import PATIENCE, ROLL, STAMP, SYSTEM, Api, stamps_of
+from node import HERE, PATIENCE, ROLL, STAMP, SYSTEM, Api, stamps_of
 from harness import manifests
 
 LIMIT_BYTES = 8_000_000
@@ -21,6 +21,16 @@ def test_both_programs_are_ready_and_restricted(node):
         assert status["readyReplicas"] == status["replicas"] == replicas
     labels = node.kubectl.json("get", "namespace", SYSTEM)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_it_was_installed_without_a_way_out(node, cluster):
+    """What deploy/README.md says under "Without the internet": all came from the cluster's own registry."""
+    route = subprocess.run([HERE / "cluster", "--name", cluster.name, "exec", "ip", "route", "get", "192.0.2.1"],
+                           capture_output=True, text=True, timeout=20)
+    assert route.returncode != 0 and "No route to host" in route.stderr, route.stdout
+    pods = node.kubectl.json("get", "pods", "-n", SYSTEM)["items"]
+    images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    assert images and all(image.startswith(f"{node.registry}/") for image in images), images
 
 
 @pytest.mark.parametrize("program, count", [(b"/tidemark-webhook\0", 2), (b"/tidemark-sweeper\0", 1)])
