@@ -7,7 +7,7 @@
 
 #include "config/names.h"
 #include "config/yaml_section.h"
-#include "gitops/write_back.h"
+#include "gitops/message_templates.h"
 #include "policy/tag_policy.h"
 #include "workload/settings.h"
 

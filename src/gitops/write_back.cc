@@ -1,7 +1,6 @@
 #include "gitops/write_back.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -11,9 +10,6 @@
 namespace tidemark::gitops {
 namespace {
 
-constexpr std::array<std::string_view, 2> kSubjectValues = {"count", "images"};
-constexpr std::array<std::string_view, 6> kChangeValues = {"file", "workload", "image",
-                                                           "old",  "new",      "policy"};
 // A message is read by people; a longer one says how much it leaves out.
 constexpr std::size_t kMaxChangeLines = 200;
 constexpr std::size_t kMaxTroubles = 100;
@@ -45,14 +41,6 @@ std::string value_of(const FileChange& of, std::string_view name) {
 }
 
 }  // namespace
-
-Result<Template> MessageTemplates::subject(std::string_view text) {
-  return Template::parse(text, kSubjectValues);
-}
-
-Result<Template> MessageTemplates::change(std::string_view text) {
-  return Template::parse(text, kChangeValues);
-}
 
 // What a commit is made on, and what its push finds and replaces.
 struct WriteBack::Base {

@@ -24,6 +24,7 @@
 #include "base/result.h"
 #include "base/template.h"
 #include "gitops/markers.h"
+#include "gitops/message_templates.h"
 #include "gitops/remote.h"
 #include "gitops/repository.h"
 #include "net/http.h"
@@ -32,16 +33,6 @@ namespace tidemark::gitops {
 
 // How often a round begins again where others push.
 inline constexpr int kAttempts = 20;
-
-// What a commit says: a subject, an empty line, and a line for each change.
-struct MessageTemplates {
-  // {count}: of changes; {images}: "a:1.2 and 2 more".
-  static constexpr std::string_view kSubject = "Update {images}";
-  static constexpr std::string_view kChange = "{file}: {workload}: {old} -> {new} ({policy})";
-  // kInvalid for a value that there is not.
-  static Result<Template> subject(std::string_view text);
-  static Result<Template> change(std::string_view text);
-};
 
 struct WriteBackOptions {
   Remote remote{};
