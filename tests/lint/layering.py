@@ -1,6 +1,7 @@
 """The directions of the folders, read from the include lines (the table of src/README.md); tests that are built."""
 
 import re
+import subprocess
 
 # Folder -> the folders whose headers it may include, besides its own.
 ALLOWED = {
@@ -95,3 +96,16 @@ def check(root, files):
         if f"'{path.name}'" not in (path.parent / "meson.build").read_text():
             findings.append(f"{path.relative_to(root)}: no program is built of it")
     return findings
+
+
+# What the program in the way of every admission has no business with.
+NOT_OF_THE_WEBHOOK = ("libgit2", "libssh2", "libyaml-0")
+
+
+def libraries(root, _files):
+    """The webhook is linked with nothing that only writing to Git needs."""
+    program = root / "build/webhook/tidemark-webhook"
+    needed = subprocess.run(["readelf", "--dynamic", program], check=True, capture_output=True, text=True).stdout
+    if "libssl" not in needed:
+        return [f"{program.relative_to(root)}: readelf names no libraries"]
+    return [f"{program.relative_to(root)} is linked with {name}" for name in NOT_OF_THE_WEBHOOK if name in needed]
