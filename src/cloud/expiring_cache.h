@@ -53,13 +53,12 @@ class ExpiringCache {
                     const Fetch& fetch) {
     std::optional<Value> old;
     if (auto settled = look_up(key, &old)) return std::move(*settled);
-    auto value = flights_.run(key, deadline, stop, [&]() -> Result<Value> {
-      // Another may have asked since.
-      if (!old) {
-        if (auto settled = look_up(key, nullptr)) return std::move(*settled);
-      }
-      return fetch_and_keep(key, deadline, stop, fetch);
-    });
+    const auto look = [&]() -> std::optional<Result<Value>> {
+      if (old) return std::nullopt;
+      return look_up(key, nullptr);
+    };
+    auto value = flights_.run(key, deadline, stop, look,
+                              [&] { return fetch_and_keep(key, deadline, stop, fetch); });
     if (!value && old) return std::move(*old);
     return value;
   }

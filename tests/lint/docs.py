@@ -116,21 +116,12 @@ def tested(root, files):
     findings = [f"SECURITY.md: there is no test {suite}.{name}" for suite, name in re.findall(r"`(\w+)\.([A-Z]\w+)`", text)
                 if not re.search(rf"TEST(?:_F|_P)?\({suite}, {name}\)", code)]
     findings += [f"SECURITY.md: there is no test {name}" for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in code]
-    return findings + made(root, "registries", "the tests say")
-
-
-def made(root, name, who):
-    """Whether deploy/NAME.md is what deploy/NAME.py makes of it."""
-    run = subprocess.run([sys.executable, root / f"deploy/{name}.py"], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, root / "deploy/registries.py"], capture_output=True, text=True)
     if run.returncode != 0:
-        return [f"deploy/{name}.py: {run.stderr.strip().splitlines()[-1]}"]
-    return ([] if run.stdout == (root / f"deploy/{name}.md").read_text()
-            else [f"deploy/{name}.md: {who} something else: run deploy/generate"])
-
-
-def runbook(root, _files):
-    """Every warning, Event and exit code of the programs is in deploy/runbook.md, as the markers in the code tell it."""
-    return made(root, "runbook", "the code says")
+        return findings + [f"deploy/registries.py: {run.stderr.strip().splitlines()[-1]}"]
+    if run.stdout != (root / "deploy/registries.md").read_text():
+        findings.append("deploy/registries.md: the tests say something else: run deploy/generate")
+    return findings
 
 
 OURS = {"kubectl tidemark": "sweeper/tidemark-sweeper", "tidemark-sweeper": "sweeper/tidemark-sweeper",
@@ -144,6 +135,10 @@ kinds: {argoproj.io/v1alpha1/Rollout: {template: /spec/template}}
 policies: [{name: "shop:api", image: r.invalid/api, policy: "semver: ^1"}]
 git: {repositories: [{name: fleet, url: "https://git.invalid/fleet", branch: main, authorName: T, authorEmail: t@example.com}]}
 """
+# A cluster that does not answer.
+NOBODY = json.dumps({
+    "current-context": "none", "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
+    "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}], "users": [{"name": "none", "user": {}}]})
 PATIENCE = 3  # seconds; what is refused is refused at once
 # What stands for something else, in examples.
 FILLED = {"NAMESPACE": "team-a", "sha256:...": "sha256:" + "a" * 64, '"..."': "why"}
@@ -164,44 +159,39 @@ def shown_commands(file):
                 yield number, shlex.split(part), block
 
 
+def complaint(root, words, block, folder, kubectl):
+    """What is wrong with a command of an example; None for one that is taken, as far as it comes without a cluster."""
+    ours = next((root / "build" / program for name, program in OURS.items() if words[:len(name.split())] == name.split()), None)
+    words = [f"{folder}/config.yaml" if word in ("FILE", "config.yaml") else word for word in words]
+    if ours and words[0] == "kubectl":
+        words[:2] = ["kubectl-tidemark"]
+    try:
+        done = subprocess.run(words, executable=ours or kubectl, capture_output=True, text=True, timeout=PATIENCE,
+                              env={"KUBECONFIG": f"{folder}/kubeconfig", "PATH": "/usr/bin:/bin", "HOME": folder},
+                              stdin=subprocess.DEVNULL, cwd=folder if ours else root)
+    except subprocess.TimeoutExpired:
+        return None  # it runs
+    incomplete = done.returncode == 2 if ours else INCOMPLETE.search(done.stderr)
+    return " ".join(done.stderr.split())[-300:] if UNKNOWN.search(done.stderr) or (block and incomplete) else None
+
+
 def commands(root, files):
-    """Every command that is shown is one: the programs take it, as far as they come without a cluster; `./dev` and kubectl know it."""
-    dev = (root / "dev").read_text()
+    """Every command that is shown is one that the programs and kubectl take, and that `./dev` knows."""
+    of_dev = set(re.findall(r"^  ([a-z-]+)(?: \| [a-z-]+)*\) ", (root / "dev").read_text(), re.MULTILINE))
     kubectl = subprocess.run([root / "tests/cluster/binaries", "kubectl"], check=True, capture_output=True, text=True).stdout.strip()
-    findings = []
+    shown = {}
+    for file in files:
+        for number, words, block in shown_commands(file) if file.suffix == ".md" else ():
+            shown.setdefault((*words,), (f"{file.relative_to(root)}:{number}", block))
+    findings = [] if len(shown) >= 20 else [f"only {len(shown)} commands were found in the documents"]
     with tempfile.TemporaryDirectory() as folder:
-        config = pathlib.Path(folder) / "config.yaml"
-        config.write_text(CONFIGURATION)
-        kubeconfig = pathlib.Path(folder) / "kubeconfig"
-        kubeconfig.write_text(json.dumps({
-            "current-context": "none", "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
-            "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}], "users": [{"name": "none", "user": {}}]}))
-        env = {"KUBECONFIG": str(kubeconfig), "PATH": "/usr/bin:/bin", "HOME": folder}
-        seen = set()
-        for file in files:
-            if file.suffix != ".md":
-                continue
-            for number, words, block in shown_commands(file):
-                if tuple(words) in seen:
-                    continue
-                seen.add(tuple(words))
-                where = f"{file.relative_to(root)}:{number}: {' '.join(words)}: "
-                if words[0] == "./dev":
-                    if not re.search(rf"^  {re.escape(words[1])}(?: \||\))|\| {re.escape(words[1])}(?: \||\))", dev, re.MULTILINE):
-                        findings.append(where + "./dev has no such command")
-                    continue
-                ours = next((root / "build" / program for name, program in OURS.items() if words[:len(name.split())] == name.split()), None)
-                words = [str(config) if word in ("FILE", "config.yaml") else word for word in words]
-                if ours and words[0] == "kubectl":
-                    words[:2] = ["kubectl-tidemark"]
-                try:
-                    done = subprocess.run(words, executable=ours or kubectl, env=env, capture_output=True, text=True, timeout=PATIENCE,
-                                          stdin=subprocess.DEVNULL, cwd=folder if ours else root)
-                except subprocess.TimeoutExpired:
-                    continue  # it runs
-                incomplete = done.returncode == 2 if ours else INCOMPLETE.search(done.stderr)
-                if UNKNOWN.search(done.stderr) or (block and incomplete):
-                    findings.append(where + " ".join(done.stderr.split())[-300:])
-        if len(seen) < 20:
-            findings.append(f"only {len(seen)} commands were found in the documents")
+        pathlib.Path(folder, "config.yaml").write_text(CONFIGURATION)
+        pathlib.Path(folder, "kubeconfig").write_text(NOBODY)
+        for words, (where, block) in shown.items():
+            if words[0] == "./dev":
+                wrong = None if words[1] in of_dev else "./dev has no such command"
+            else:
+                wrong = complaint(root, list(words), block, folder, kubectl)
+            if wrong:
+                findings.append(f"{where}: {' '.join(words)}: {wrong}")
     return findings

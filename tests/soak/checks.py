@@ -286,9 +286,11 @@ def worked(record):
     for kind in ("roll", "user"):
         if not kinds.count(kind):
             findings.append(f"no change of a template by a {kind}")
-    # What was written in the moment of its death may be seen by asking alone.
-    if record["gaps"] and not any(fault["name"] == "kill kube-apiserver" for fault in record["faults"]):
-        findings.append(f"{record['gaps']} watches lost versions: what was between them was not seen")
+    # What was written in the moment of the API server's death may be seen by asking alone.
+    deaths = [fault for fault in record["faults"] if fault["name"] == "kill kube-apiserver"]
+    gaps = [when for when in record["gaps"] if not within(deaths, when)]
+    if gaps:
+        findings.append(f"{len(gaps)} times a watch lost versions: what was between them was not seen")
     return findings
 
 
@@ -317,4 +319,8 @@ def judge(record):
 
 
 def in_fault(record, when):
-    return any(fault["begin"] - 1 <= when <= fault["end"] + GRACE for fault in record["faults"])
+    return within(record["faults"], when)
+
+
+def within(faults, when):
+    return any(fault["begin"] - 1 <= when <= fault["end"] + GRACE for fault in faults)

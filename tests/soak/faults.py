@@ -27,8 +27,7 @@ class Component:
     """A process of the cluster's namespaces: nsenter, which stops and goes on with its child, and that child."""
 
     def __init__(self, state, name):
-        self.pids, self.log = (pathlib.Path(state) / folder / name for folder in ("pids", "logs"))
-        self.log = self.log.with_suffix(".log")
+        self.pids, self.log = pathlib.Path(state) / "pids" / name, pathlib.Path(state) / "logs" / f"{name}.log"
         self.again = None
 
     def processes(self):
@@ -181,13 +180,11 @@ class Faults:
     def lose_packets(self, component, extent):
         rules = [(chain, "!", way, "lo", "-m", "statistic", "--mode", "random", "--probability", LOSS, "-j", "DROP")
                  for chain, way in (("INPUT", "-i"), ("OUTPUT", "-o"))]
-        for rule in rules:
-            component.in_its_network("iptables", "-w", "-I", *rule)
-        try:
-            self.rest(3, 12, extent)
-        finally:
+        with contextlib.ExitStack() as undo:
             for rule in rules:
-                component.in_its_network("iptables", "-w", "-D", *rule)
+                component.in_its_network("iptables", "-w", "-I", *rule)
+                undo.callback(component.in_its_network, "iptables", "-w", "-D", *rule)
+            self.rest(3, 12, extent)
 
     def shift_clock(self, name, extent):
         """The program begins anew with a clock that is off, and once more with the right one."""

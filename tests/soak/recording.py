@@ -62,7 +62,7 @@ class Watch:
     def __init__(self, api, resource, versions):
         self.api, self.resource, self.versions = api, resource, versions
         self.path = f"/apis/{RESOURCES[resource][0]}/{resource}"
-        self.gaps, self.stopped, self.breaks = 0, threading.Event(), 0
+        self.gaps, self.stopped, self.breaks = [], threading.Event(), 0  # gaps: when versions were found that did not come
         self.rv = self._list(gap=False)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -72,7 +72,8 @@ class Watch:
         if status != 200:
             raise OSError(f"GET {self.path}: {status}")
         taken = [self._take(item, gap) for item in answer["items"]]
-        self.gaps += gap and any(taken)
+        if gap and any(taken):
+            self.gaps.append(time.time())
         return answer["metadata"]["resourceVersion"]
 
     def _take(self, item, gap=False):

@@ -419,7 +419,7 @@ def run(arguments, stack, tmp):
             "versions": world.versions, "revisions": revisions, "writers": writers, "opened": opened,
             "pushes": {world.images.reference(n): pushes for n, pushes in world.images.pushes.items()},
             "actions": users.done, "faults": faults.done, "problems": faults.problems,
-            "samples": sampler.samples, "gaps": sum(watch.gaps for watch in world.watches),
+            "samples": sampler.samples, "gaps": [when for watch in world.watches for when in watch.gaps],
             "ended_by_itself": {name: program.ended for name, program in world.programs.items()},
             "log_lines": {name: world.programs[name].process.text().splitlines() for name in world.programs if name != "registry"}}
 
