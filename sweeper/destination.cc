@@ -42,7 +42,7 @@ Destination destination_of(const Workload& workload, const TrackedSlot& slot,
   followed->tags = choice.tags;
   followed->fitting = choice.fitting;
   Destination out{.followed = std::move(followed)};
-  const std::string& own = *slot.reference->tag();
+  const std::string own(*slot.reference->tag());
   if (choice.tag == own) return out;
   // Nullopt: what stands is nothing that the policy compares, such as `latest`.
   static const policy::CreationTimes kNone;

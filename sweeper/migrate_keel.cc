@@ -260,7 +260,7 @@ bool translate_choice(Findings& findings, Migration policy) {
     if (slot.type == workload::SlotType::kInitContainer && !init_too) continue;
     if (("," + *ignored + ",").find("," + slot.name + ",") != std::string::npos) continue;
     const auto reference = image::Reference::parse(slot.image);
-    const std::string tag = reference ? reference->tag().value_or("") : "";
+    const std::string tag(reference ? reference->tag().value_or("") : "");
     auto text = tag_policy_of(policy.found, tag);
     const auto read = text ? policy::TagPolicy::parse(*text)
                            : Result<policy::TagPolicy>(fail(ErrorKind::kInvalid, ""));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "webhook/decode_review.h"
 #include "webhook/encode_response.h"
 
 namespace tidemark::webhook {
@@ -89,7 +88,7 @@ Result<std::string> Admitter::admit(std::string_view body) {
   const auto options = this->options();
   const Deadline deadline = Deadline::after(options->deadline);
 
-  const auto review = decode_review(body, options->kinds);
+  const auto review = decoder_.decode(body, options->kinds);
   if (!review) {
     malformed_.add();
     return fail(review.error());

@@ -22,6 +22,7 @@
 #include "kube/events.h"
 #include "webhook/assess.h"
 #include "webhook/decide.h"
+#include "webhook/decode_review.h"
 #include "webhook/namespaces.h"
 #include "webhook/resolve_slots.h"
 #include "webhook/template_schemas.h"
@@ -67,6 +68,7 @@ class Admitter {
 
   mutable std::mutex mutex_;
   std::shared_ptr<const AdmitOptions> options_;
+  ReviewDecoder decoder_;
   const Lookups lookups_;
   Namespaces& namespaces_;
   TemplateSchemas& schemas_;

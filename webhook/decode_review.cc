@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <cstddef>
 #include <utility>
 
 #include "workload/object_reader.h"
@@ -14,6 +15,11 @@ using simdjson::error_code;
 
 constexpr std::string_view kApiVersion = "admission.k8s.io/v1";
 constexpr std::string_view kReviewKind = "AdmissionReview";
+
+// Of a text whose buffers are kept, and how many of them: half a megabyte each, as many as a few
+// processors use at once.
+constexpr std::size_t kMaxKeptBytes = std::size_t{64} * 1024;
+constexpr std::size_t kMaxIdle = 4;
 
 error_code read_string(ondemand::value value, std::string& into) {
   bool null = false;
@@ -68,8 +74,10 @@ std::unexpected<Error> invalid(std::string message) {
 // One pass over the review, in which the objects are read where they stand.
 class ReviewReader {
  public:
-  ReviewReader(std::string_view body, const workload::KindTable& kinds)
-      : body_(body), copy_(body), kinds_(kinds) {}
+  // `copy`: of `body`, padded for `parser`.
+  ReviewReader(std::string_view body, simdjson::padded_string_view copy, ondemand::parser& parser,
+               const workload::KindTable& kinds)
+      : body_(body), copy_(copy), parser_(parser), kinds_(kinds) {}
 
   Result<Review> read() {
     if (const auto error = read_root()) {
@@ -218,9 +226,9 @@ class ReviewReader {
   }
 
   std::string_view body_;
-  const simdjson::padded_string copy_;
+  const simdjson::padded_string_view copy_;
+  ondemand::parser& parser_;
   const workload::KindTable& kinds_;
-  ondemand::parser parser_;
   ondemand::document document_;
 
   std::string api_version_, review_kind_;
@@ -247,8 +255,39 @@ std::string_view to_string(Operation operation) {
   return "";
 }
 
+struct ReviewDecoder::Buffers {
+  std::string copy;
+  ondemand::parser parser;
+};
+
+ReviewDecoder::ReviewDecoder() = default;
+ReviewDecoder::~ReviewDecoder() = default;
+
+Result<Review> ReviewDecoder::decode(std::string_view body, const workload::KindTable& kinds) {
+  auto buffers = take();
+  buffers->copy.reserve(body.size() + simdjson::SIMDJSON_PADDING);
+  buffers->copy.assign(body).append(simdjson::SIMDJSON_PADDING, ' ');
+  const simdjson::padded_string_view copy(buffers->copy.data(), body.size(), buffers->copy.size());
+  auto review = ReviewReader(body, copy, buffers->parser, kinds).read();
+  if (body.size() <= kMaxKeptBytes) give_back(std::move(buffers));
+  return review;
+}
+
+std::unique_ptr<ReviewDecoder::Buffers> ReviewDecoder::take() {
+  const std::lock_guard lock(mutex_);
+  if (idle_.empty()) return std::make_unique<Buffers>();
+  auto buffers = std::move(idle_.back());
+  idle_.pop_back();
+  return buffers;
+}
+
+void ReviewDecoder::give_back(std::unique_ptr<Buffers> buffers) {
+  const std::lock_guard lock(mutex_);
+  if (idle_.size() < kMaxIdle) idle_.push_back(std::move(buffers));
+}
+
 Result<Review> decode_review(std::string_view body, const workload::KindTable& kinds) {
-  return ReviewReader(body, kinds).read();
+  return ReviewDecoder().decode(body, kinds);
 }
 
 }  // namespace tidemark::webhook

@@ -1,14 +1,18 @@
 // Stage 1: AdmissionReview JSON -> Review.
 //
 // Purpose: the only reader of AdmissionReviews. Everything after it works on plain values.
-// Thread-safety: a pure function. Ownership: a Review holds views into `body` and a kind of
-// `kinds`, which must outlive it. Errors: kInvalid, naming what is wrong (the caller answers 400).
+// Thread-safety: decode() from many threads. Ownership: a Review holds views into `body` and a kind
+// of `kinds`, which must outlive it. Errors: kInvalid, naming what is wrong (the caller answers
+// 400).
 // Source: k8s.io/api admission/v1 types.go (AdmissionReview, AdmissionRequest).
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "workload/kind.h"
@@ -41,6 +45,27 @@ struct Review {
   std::optional<workload::Object> old_object;  // on UPDATE
 };
 
+class ReviewDecoder {
+ public:
+  ReviewDecoder();
+  ~ReviewDecoder();
+  ReviewDecoder(const ReviewDecoder&) = delete;
+  ReviewDecoder& operator=(const ReviewDecoder&) = delete;
+
+  Result<Review> decode(std::string_view body, const workload::KindTable& kinds);
+
+ private:
+  // A parser's memory is eight times the text: what one review needed serves the next ones, the
+  // last one first, so that it is still in the processor's cache.
+  struct Buffers;
+  std::unique_ptr<Buffers> take();
+  void give_back(std::unique_ptr<Buffers> buffers);
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Buffers>> idle_;
+};
+
+// The same, once.
 Result<Review> decode_review(std::string_view body, const workload::KindTable& kinds);
 
 }  // namespace tidemark::webhook

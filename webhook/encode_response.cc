@@ -47,25 +47,30 @@ std::vector<std::string> bound_warnings(std::span<const std::string> warnings) {
 std::string encode_response(std::string_view uid, const Decision& decision) {
   std::string json =
       R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":)";
-  json += json_quote(uid);
+  append_json_quoted(json, uid);
   if (decision.denial) {
     json += R"(,"allowed":false,"status":{"code":403,"reason":"Forbidden","message":)";
-    json += json_quote(*decision.denial) + "}";
+    append_json_quoted(json, *decision.denial);
+    json += '}';
   } else {
     json += R"(,"allowed":true)";
     if (!decision.patch.empty()) {
-      json += R"(,"patchType":"JSONPatch","patch":")" + base64_encode(decision.patch.str()) + "\"";
+      json += R"(,"patchType":"JSONPatch","patch":")";
+      append_base64(json, decision.patch.str());
+      json += '"';
     }
   }
   const auto warnings = bound_warnings(decision.warnings);
   if (!warnings.empty()) {
     json += R"(,"warnings":[)";
     for (std::size_t i = 0; i < warnings.size(); ++i) {
-      json += (i == 0 ? "" : ",") + json_quote(warnings[i]);
+      if (i > 0) json += ',';
+      append_json_quoted(json, warnings[i]);
     }
-    json += "]";
+    json += ']';
   }
-  return json + "}}";
+  json += "}}";
+  return json;
 }
 
 }  // namespace tidemark::webhook

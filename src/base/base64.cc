@@ -22,13 +22,14 @@ constexpr std::array<std::uint8_t, 256> kValues = [] {
 
 }  // namespace
 
-std::string base64_encode(std::string_view bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4, '=');
+void append_base64(std::string& text, std::string_view bytes) {
+  const std::size_t before = text.size();
+  text.resize(before + (bytes.size() + 2) / 3 * 4, '=');
   const auto byte = [&](std::size_t i) -> std::uint32_t {
     return static_cast<unsigned char>(bytes[i]);
   };
   const auto digit = [](std::uint32_t bits) { return kAlphabet[bits & 63U]; };
-  char* out = text.data();
+  char* out = text.data() + before;
   std::size_t i = 0;
   for (; i + 3 <= bytes.size(); i += 3, out += 4) {
     const std::uint32_t group = (byte(i) << 16U) | (byte(i + 1) << 8U) | byte(i + 2);
@@ -43,6 +44,11 @@ std::string base64_encode(std::string_view bytes) {
     out[1] = digit(group >> 12U);
     if (left > 1) out[2] = digit(group >> 6U);
   }
+}
+
+std::string base64_encode(std::string_view bytes) {
+  std::string text;
+  append_base64(text, bytes);
   return text;
 }
 

@@ -14,6 +14,7 @@ namespace tidemark {
 
 // With padding.
 std::string base64_encode(std::string_view bytes);
+void append_base64(std::string& out, std::string_view bytes);
 
 // Padding is all of it or none of it, as the kubelet takes `auth` of a docker configuration. Line
 // breaks are skipped, as Go's decoder does, and spaces too: people wrap the values of a kubeconfig.

@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -82,19 +84,39 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
   return 0;
 }
 
-// How many bytes from the beginning on stand for themselves in a JSON string, ASCII ones only.
+// Stands for itself in a JSON string; ASCII only.
+constexpr bool is_plain(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\';
+}
+
+// True where one of the eight bytes is not plain. Source: Anderson's Bit Twiddling Hacks, "Determine
+// if a word has a zero byte" and "... a byte less than n".
+bool has_special(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHighs = kOnes * 0x80;
+  const auto has_zero = [](std::uint64_t bytes) { return (bytes - kOnes) & ~bytes; };
+  const std::uint64_t control = (word - kOnes * 0x20) & ~word;
+  return ((word | control | has_zero(word ^ kOnes * '"') | has_zero(word ^ kOnes * '\\') |
+           has_zero(word ^ kOnes * 0x7F)) &
+          kHighs) != 0;
+}
+
+// How many bytes from the beginning on are plain.
 std::size_t plain_length(std::string_view text) {
-  static constexpr auto kPlain = [] {
-    std::array<bool, 256> plain{};
-    for (std::size_t i = 0x20; i < 0x7F; ++i) plain[i] = i != '"' && i != '\\';
-    return plain;
-  }();
   std::size_t length = 0;
-  while (length < text.size() && kPlain[static_cast<unsigned char>(text[length])]) ++length;
+  std::uint64_t word = 0;
+  for (; length + sizeof(word) <= text.size(); length += sizeof(word)) {
+    std::memcpy(&word, text.data() + length, sizeof(word));
+    if (has_special(word)) break;
+  }
+  while (length < text.size() && is_plain(text[length])) ++length;
   return length;
 }
 
-void append_quoted(std::string& out, std::string_view text) {
+}  // namespace
+
+void append_json_quoted(std::string& out, std::string_view text) {
   static constexpr std::string_view kHex = "0123456789abcdef";
   out.push_back('"');
   for (std::size_t i = 0; i < text.size();) {
@@ -124,12 +146,10 @@ void append_quoted(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
-}  // namespace
-
 std::string json_quote(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 2);
-  append_quoted(out, text);
+  append_json_quoted(out, text);
   return out;
 }
 
@@ -194,13 +214,13 @@ void Logger::write(LogLevel level, std::string_view message, Fields fields) cons
 
   std::string line = fmt::format(R"({{"time":"{}.{:03}Z","level":"{}","msg":)", stamp.data(),
                                  millis, name_of(level));
-  append_quoted(line, message);
+  append_json_quoted(line, message);
   for (const LogField& field : fields) {
     line.push_back(',');
-    append_quoted(line, field.key);
+    append_json_quoted(line, field.key);
     line.push_back(':');
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-      append_quoted(line, *text);
+      append_json_quoted(line, *text);
     } else if (const auto* flag = std::get_if<bool>(&field.value)) {
       line.append(*flag ? "true" : "false");
     } else if (const auto* whole = std::get_if<std::int64_t>(&field.value)) {

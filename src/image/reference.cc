@@ -151,14 +151,14 @@ Result<Reference> Reference::parse(std::string_view text) {
     rest = rest.substr(0, at);
   }
 
+  std::string_view tag;
   const std::size_t last_slash = rest.rfind('/');
   const std::size_t name_start = last_slash == std::string_view::npos ? 0 : last_slash + 1;
   if (const std::size_t colon = rest.find(':', name_start); colon != std::string_view::npos) {
-    const std::string_view tag = rest.substr(colon + 1);
+    tag = rest.substr(colon + 1);
     if (!is_tag(tag)) {
       return invalid(text, "the tag is not 1 to 128 letters, digits, '_', '.' and '-'");
     }
-    reference.tag_ = std::string(tag);
     rest = rest.substr(0, colon);
   }
 
@@ -182,15 +182,19 @@ Result<Reference> Reference::parse(std::string_view text) {
                    "'.', '_', '__' or '-'");
   }
 
-  reference.registry_ = std::string(registry);
-  if (registry == kDefaultRegistry && repository.find('/') == std::string_view::npos) {
-    reference.repository_ = kOfficialPrefix;
-  }
-  reference.repository_ += repository;
-  if (reference.repository_.size() > kMaxRepositoryBytes) {
+  const bool official =
+      registry == kDefaultRegistry && repository.find('/') == std::string_view::npos;
+  const std::string_view prefix = official ? kOfficialPrefix : std::string_view();
+  if (prefix.size() + repository.size() > kMaxRepositoryBytes) {
     return invalid(text, "the repository has more than 255 characters");
   }
-  if (!reference.tag_ && !reference.digest_) reference.tag_ = std::string(kDefaultTag);
+  if (tag.empty() && !reference.digest_) tag = kDefaultTag;
+  reference.registry_ = std::string(registry);
+  std::string& out = reference.text_;
+  out.reserve(registry.size() + 1 + prefix.size() + repository.size() + 1 + tag.size());
+  out.append(registry).append("/").append(prefix).append(repository);
+  reference.name_bytes_ = out.size();
+  if (!tag.empty()) out.append(":").append(tag);
   return reference;
 }
 
@@ -204,27 +208,34 @@ Result<Reference> Reference::parse_name(std::string_view text) {
   return out;
 }
 
-std::string Reference::str() const {
-  std::string text = name();
-  if (tag_) text.append(":").append(*tag_);
-  if (digest_) text.append("@").append(digest_->str());
-  return text;
+std::string_view Reference::repository() const {
+  return std::string_view(text_).substr(0, name_bytes_).substr(registry_.size() + 1);
 }
 
-Reference Reference::with_tag(std::string tag) const {
-  Reference out = *this;
-  out.tag_ = std::move(tag);
-  out.digest_.reset();
+std::optional<std::string_view> Reference::tag() const {
+  if (text_.size() == name_bytes_) return std::nullopt;
+  return std::string_view(text_).substr(name_bytes_ + 1);
+}
+
+std::string Reference::str() const {
+  return digest_ ? text_ + "@" + digest_->str() : text_;
+}
+
+const std::string& Reference::tagged() const {
+  static const std::string kNone;
+  return text_.size() == name_bytes_ ? kNone : text_;
+}
+
+Reference Reference::with_tag(std::string_view tag) const {
+  Reference out;
+  out.registry_ = registry_;
+  out.text_ = name().append(":").append(tag);
+  out.name_bytes_ = name_bytes_;
   return out;
 }
 
-std::string Reference::tagged() const {
-  if (!tag_) return {};
-  return name() + ":" + *tag_;
-}
-
 std::string Reference::manifest_name() const {
-  if (tag_) return *tag_;
+  if (const auto own = tag()) return std::string(*own);
   return digest_ ? digest_->str() : std::string{};  // parse() leaves at least one of the two
 }
 

@@ -9,6 +9,7 @@
 // manifests" (repository at most 255 characters, tag at most 128).
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,31 +34,31 @@ class Reference {
   // The same of a repository's name alone: kInvalid where it has a tag or a digest.
   static Result<Reference> parse_name(std::string_view text);
 
-  const std::string& registry() const { return registry_; }      // "docker.io", "host:5000"
-  const std::string& repository() const { return repository_; }  // "library/nginx"
-  const std::optional<std::string>& tag() const { return tag_; }
+  const std::string& registry() const { return registry_; }  // "docker.io", "host:5000"
+  std::string_view repository() const;                        // "library/nginx"
+  std::optional<std::string_view> tag() const;
   const std::optional<Digest>& digest() const { return digest_; }
 
   // "docker.io/library/nginx".
-  std::string name() const { return registry_ + "/" + repository_; }
+  std::string name() const { return text_.substr(0, name_bytes_); }
   // "docker.io/library/nginx:1.27" (with "@sha256:..." where there is a digest).
   std::string str() const;
   // The same without the digest: what a stamp is made of. Empty where there is no tag.
-  std::string tagged() const;
+  const std::string& tagged() const;
   // Tag, else digest: the last path element of /v2/<repository>/manifests/<...>. Where both are
   // given the kubelet and containerd pull by the digest and ignore the tag, so such a slot needs no
   // resolving; who asks a registry with both wants to know where the tag points now.
   std::string manifest_name() const;
   // The same repository with this tag, which is_tag(), and no digest.
-  Reference with_tag(std::string tag) const;
+  Reference with_tag(std::string_view tag) const;
 
   friend bool operator==(const Reference&, const Reference&) = default;
 
  private:
   Reference() = default;
   std::string registry_;
-  std::string repository_;
-  std::optional<std::string> tag_;
+  std::string text_;            // name and tag, as str() writes them
+  std::size_t name_bytes_ = 0;  // of text_
   std::optional<Digest> digest_;
 };
 

@@ -156,7 +156,7 @@ void Keyring::append(const Keyring& other) {
 }
 
 std::vector<Credential> Keyring::lookup(const image::Reference& reference) const {
-  const std::string target = "/" + reference.repository();
+  const std::string target = std::string("/").append(reference.repository());
   std::vector<const Entry*> found;
   for (const Entry& entry : entries_) {
     if (host_matches(entry.host, reference.registry()) && target.starts_with(entry.path)) {

@@ -67,7 +67,7 @@ Status check(const RegistryOptions& registry) {
 
 }  // namespace
 
-std::string Endpoint::repository(const std::string& name_in_reference) const {
+std::string Endpoint::repository(std::string_view name_in_reference) const {
   const PathRewrite* best = nullptr;
   for (const PathRewrite& each : rewrite) {
     const bool fits = each.from.empty() || (name_in_reference.starts_with(each.from) &&
@@ -75,8 +75,8 @@ std::string Endpoint::repository(const std::string& name_in_reference) const {
                                              name_in_reference[each.from.size()] == '/'));
     if (fits && (best == nullptr || each.from.size() > best->from.size())) best = &each;
   }
-  if (best == nullptr) return name_in_reference;
-  std::string rest = name_in_reference.substr(best->from.size());
+  if (best == nullptr) return std::string(name_in_reference);
+  std::string rest(name_in_reference.substr(best->from.size()));
   if (rest.starts_with('/')) rest.erase(0, 1);
   return rest.empty() || best->to.empty() ? best->to + rest : best->to + "/" + rest;
 }

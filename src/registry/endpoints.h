@@ -39,7 +39,7 @@ struct Endpoint {
   std::vector<PathRewrite> rewrite{};
 
   // What the registry calls this repository.
-  std::string repository(const std::string& name_in_reference) const;
+  std::string repository(std::string_view name_in_reference) const;
 };
 
 class Endpoints {

@@ -13,8 +13,9 @@ constexpr std::size_t kMaxQueued = 16;
 
 // The image at a mirror; nullopt where its name would be none (longer than 255 characters).
 std::optional<image::Reference> at(const std::string& mirror, const image::Reference& reference) {
-  std::string name = mirror + "/" + reference.repository();
-  if (reference.tag()) name += ":" + *reference.tag();
+  std::string name = mirror + "/";
+  name += reference.repository();
+  if (reference.tag()) name.append(":").append(*reference.tag());
   if (reference.digest()) name += "@" + reference.digest()->str();
   auto parsed = image::Reference::parse(name);
   return parsed ? std::optional(std::move(*parsed)) : std::nullopt;

@@ -31,7 +31,9 @@ class JsonPatch {
   std::string str() const;
 
  private:
-  void append(std::string_view op, std::string_view pointer, std::string_view json_value);
+  void add_map(std::string_view pointer, bool parent_exists, const StringMap& map);
+  // An operation without its value and its closing brace.
+  std::string& begin(std::string_view op, std::string_view pointer);
   std::string operations_;
 };
 

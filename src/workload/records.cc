@@ -116,7 +116,7 @@ std::string dump_history(const std::vector<HistoryEntry>& entries) {
   std::string out = "[";
   for (const HistoryEntry& entry : entries) {
     const auto member = [&out](std::string_view key, const std::string& value) {
-      out.append(key).append(json_quote(value));
+      append_json_quoted(out.append(key), value);
     };
     if (out.size() > 1) out.push_back(',');
     member(R"({"time":)", entry.time);

@@ -22,7 +22,10 @@ bool has_tag(std::string_view image) {
 }  // namespace
 
 Stamp Stamp::make(const image::Reference& tagged, image::Digest digest) {
-  return {tagged.tagged(), std::move(digest)};
+  std::string text;
+  text.reserve(tagged.tagged().size() + 1 + digest.str().size());
+  text.append(tagged.tagged()).append("@").append(digest.str());
+  return {std::move(text), std::move(digest)};
 }
 
 Result<Stamp> Stamp::parse(std::string_view text) {
@@ -35,14 +38,18 @@ Result<Stamp> Stamp::parse(std::string_view text) {
   return make(*reference, *reference->digest());
 }
 
-std::string Stamp::str() const { return reference_ + "@" + digest_.str(); }
+std::string Stamp::reference() const { return std::string(tagged()); }
+
+std::string_view Stamp::tagged() const {
+  return std::string_view(text_).substr(0, text_.size() - 1 - digest_.str().size());
+}
 
 bool Stamp::is_for(const image::Reference& reference) const {
-  return reference.tagged() == reference_;
+  return reference.tagged() == tagged();
 }
 
 bool Stamp::is_of_repository(const image::Reference& reference) const {
-  return reference_.starts_with(reference.name() + ":");  // no tag has a colon
+  return tagged().starts_with(reference.name() + ":");  // no tag has a colon
 }
 
 std::map<std::string, Stamp> read_stamps(const StringMap& template_annotations) {

@@ -23,8 +23,8 @@ class Stamp {
   // Only the canonical form is a stamp: normalised reference with tag and digest.
   static Result<Stamp> parse(std::string_view text);
 
-  std::string str() const;                              // the annotation's value
-  std::string reference() const { return reference_; }  // "docker.io/library/nginx:1.27"
+  const std::string& str() const { return text_; }  // the annotation's value
+  std::string reference() const;                    // "docker.io/library/nginx:1.27"
   const image::Digest& digest() const { return digest_; }
   // True where this stamp speaks of the same normalised repository and tag as `reference`.
   bool is_for(const image::Reference& reference) const;
@@ -34,9 +34,10 @@ class Stamp {
   friend bool operator==(const Stamp&, const Stamp&) = default;
 
  private:
-  Stamp(std::string reference, image::Digest digest)
-      : reference_(std::move(reference)), digest_(std::move(digest)) {}
-  std::string reference_;
+  Stamp(std::string text, image::Digest digest)
+      : text_(std::move(text)), digest_(std::move(digest)) {}
+  std::string_view tagged() const;
+  std::string text_;  // the reference, '@' and the digest
   image::Digest digest_;
 };
 

@@ -51,8 +51,9 @@ std::string review_of(std::string_view operation, const std::string& object,
 }
 
 void run(benchmark::State& state, const std::string& review) {
+  webhook::ReviewDecoder decoder;
   for (auto _ : state) {
-    const auto decoded = webhook::decode_review(review, {});
+    const auto decoded = decoder.decode(review, {});
     if (!decoded) return state.SkipWithError(decoded.error().message.c_str());
     const auto assessment = webhook::assess(*decoded, {}, {}, WallTime{});
     if (!assessment) return state.SkipWithError(assessment.error().message.c_str());
