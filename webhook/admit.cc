@@ -143,14 +143,24 @@ void Admitter::tell(const Review& review, const Decision& decision) {
   }
 }
 
+void Admitter::count(const workload::Kind* kind, Operation operation, Outcome outcome) {
+  const std::lock_guard lock(counters_mutex_);
+  const auto key = std::tuple(kind, operation, outcome);
+  auto counter = counters_.find(key);
+  if (counter == counters_.end()) {
+    counter = counters_
+                  .emplace(key, admissions_.with({{"kind", kind == nullptr ? "other" : kind->kind},
+                                                  {"operation", std::string(to_string(operation))},
+                                                  {"outcome", std::string(to_string(outcome))}}))
+                  .first;
+  }
+  counter->second.add();
+}
+
 void Admitter::record(const Review& review, const Decision& decision, SteadyTime begin) {
   const std::chrono::duration<double> took = clock_.steady_now() - begin;
   duration_.observe(took.count());
-  admissions_
-      .with({{"kind", review.kind == nullptr ? "other" : review.kind->kind},
-             {"operation", std::string(to_string(review.operation))},
-             {"outcome", std::string(to_string(decision.outcome))}})
-      .add();
+  count(review.kind, review.operation, decision.outcome);
   const auto write = decision.outcome == Outcome::kUnstamped || decision.outcome == Outcome::kDenied
                          ? &Logger::warn
                          : &Logger::debug;

@@ -10,10 +10,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -63,6 +65,7 @@ class Admitter {
   std::shared_ptr<const AdmitOptions> options() const;
   Answers look_up(const Review& review, const Assessment& assessment, const AdmitOptions& options,
                   Deadline deadline);
+  void count(const workload::Kind* kind, Operation operation, Outcome outcome);
   void record(const Review& review, const Decision& decision, SteadyTime begin);
   void tell(const Review& review, const Decision& decision);
 
@@ -75,6 +78,9 @@ class Admitter {
   kube::EventSink* const events_;
   const Clock& clock_;
   const CounterFamily admissions_;
+  // Of admissions_: looking a series up by its labels costs more than the rest of record().
+  std::mutex counters_mutex_;
+  std::map<std::tuple<const workload::Kind*, Operation, Outcome>, Counter> counters_;
   const Counter malformed_;
   const Counter overloaded_;
   const Histogram duration_;

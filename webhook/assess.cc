@@ -67,7 +67,7 @@ bool applied_by_owner(const Review& review, const std::string& stamp_key) {
 bool is_first_answer(const Review& review, const Assessment& assessment, const History& submitted,
                      const SlotPlan& plan) {
   if (!review.old_object || !plan.submitted_stamp) return false;
-  const auto newest = std::ranges::find(submitted, plan.slot.id(), &workload::HistoryEntry::slot);
+  const auto newest = std::ranges::find(submitted, plan.slot->id(), &workload::HistoryEntry::slot);
   return newest != submitted.end() && newest->to == plan.submitted_stamp->str() &&
          newest->by == review.user && newest->why != workload::kWhyRolledBack &&
          std::ranges::find(assessment.history, *newest) == assessment.history.end();
@@ -81,7 +81,7 @@ bool is_rollback_candidate(const Review& review, const Assessment& assessment,
     return false;
   }
   const Stamp& stamp = *plan.submitted_stamp;
-  const std::string id = plan.slot.id();
+  const std::string id = plan.slot->id();
   if (!stamp.is_for(*plan.reference) || file_writer(review) || applied_from_file(review, stamp)) {
     return false;
   }
@@ -90,7 +90,7 @@ bool is_rollback_candidate(const Review& review, const Assessment& assessment,
       workload::history_lists(assessment.history, id, stamp.digest()) ||
       (baseline != assessment.baseline.end() && baseline->second.digest() == stamp.digest());
   // Last, for it reads the object once more.
-  return was_ours && !applied_by_owner(review, plan.slot.stamp_key());
+  return was_ours && !applied_by_owner(review, plan.stamp_key);
 }
 
 // True where the last that the history tells of this slot is an undo to `stamp`.
@@ -110,8 +110,8 @@ bool same_reference(const SlotPlan& plan, std::string_view old_written) {
 // What can be told of a slot from both objects: images as written, stamps, rollback.
 SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_stamps,
                       const Stamps& submitted_stamps, const History& history, bool pins) {
-  SlotPlan plan{.slot = slot, .written = slot.image};
-  const std::string key = slot.stamp_key();
+  SlotPlan plan{.slot = &slot, .stamp_key = slot.stamp_key(), .written = slot.image};
+  const std::string& key = plan.stamp_key;
   plan.submitted_stamp = stamp_of(submitted_stamps, key);
   plan.old_stamp = stamp_of(old_stamps, key);
 
@@ -159,9 +159,9 @@ SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_
 // another matter, and is seen before.
 void keep_chosen_tag(const Review& review, const Assessment& assessment, SlotPlan& plan) {
   const Slot* old_slot =
-      workload::find_slot(review.old_object->pod_template, plan.slot.stamp_key());
+      workload::find_slot(review.old_object->pod_template, plan.stamp_key);
   if (plan.same_reference || !plan.reference || old_slot == nullptr ||
-      !workload::is_left_behind(assessment.written_images, assessment.history, plan.slot.id(),
+      !workload::is_left_behind(assessment.written_images, assessment.history, plan.slot->id(),
                                 *plan.reference)) {
     return;
   }
@@ -178,7 +178,7 @@ void keep_chosen_tag(const Review& review, const Assessment& assessment, SlotPla
 // The owner's own pin (see compare_slot) is an edit that same_bare_template cannot see.
 bool owner_pinned(const SlotPlan& plan) {
   return plan.old_stamp && !plan.same_reference &&
-         workload::unpinned_image(plan.slot.image, *plan.old_stamp).has_value();
+         workload::unpinned_image(plan.slot->image, *plan.old_stamp).has_value();
 }
 
 bool needs_rewriting(const SlotPlan& plan) { return plan.pinned_by_submitted || plan.left_behind; }
@@ -189,7 +189,7 @@ bool needs_rewriting(const SlotPlan& plan) { return plan.pinned_by_submitted || 
 std::string without_own_images(const Review& review, const std::vector<SlotPlan>& slots) {
   auto object = nlohmann::json::parse(review.object_json, nullptr, /*allow_exceptions=*/false);
   for (const SlotPlan& plan : slots) {
-    const nlohmann::json::json_pointer pointer(plan.slot.image_pointer);
+    const nlohmann::json::json_pointer pointer(plan.slot->image_pointer);
     if (!needs_rewriting(plan) || !object.contains(pointer)) continue;
     object[pointer] = plan.same_reference ? plan.old_image : plan.written;
   }
@@ -223,7 +223,7 @@ Step step_of(const SlotPlan& plan, const Assessment& assessment, const Review& r
       (review.kind->template_immutable && !plan.same_reference && review.old_object);
   if (!replaced) return Step::kCarry;
   const auto& ignored = assessment.settings.ignored_containers;
-  const bool wanted = assessment.settings.stamp && !ignored.contains(plan.slot.name);
+  const bool wanted = assessment.settings.stamp && !ignored.contains(plan.slot->name);
   if (!wanted) return Step::kLeaveAlone;
   const bool lost =
       assessment.annotations_pruned && assessment.settings.mode != workload::StampMode::kPin;
@@ -253,9 +253,9 @@ void return_to_baseline(const Review& review, Assessment& assessment) {
   const auto submitted = workload::parse_baseline(
       workload::value_of(review.object->annotations, workload::kBaselineKey));
   for (SlotPlan& plan : assessment.slots) {
-    const auto baseline = assessment.baseline.find(plan.slot.id());
+    const auto baseline = assessment.baseline.find(plan.slot->id());
     if (baseline == assessment.baseline.end() || !plan.reference ||
-        !submitted.contains(plan.slot.id()) || !baseline->second.is_for(*plan.reference) ||
+        !submitted.contains(plan.slot->id()) || !baseline->second.is_for(*plan.reference) ||
         baseline->second == plan.old_stamp) {
       continue;
     }
@@ -323,7 +323,7 @@ Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
       plan.rollback_to = plan.submitted_stamp;
       assessment.undo = true;
     }
-    plan.by_policy = effective.settings.policies.contains(plan.slot.id());
+    plan.by_policy = effective.settings.policies.contains(plan.slot->id());
     if (plan.by_policy && review.old_object && !plan.rollback_to) {
       keep_chosen_tag(review, assessment, plan);
     }
@@ -345,10 +345,10 @@ Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
 
   for (SlotPlan& plan : assessment.slots) {
     plan.step = step_of(plan, assessment, review);
-    plan.by_policy = assessment.settings.policies.contains(plan.slot.id());
-    const bool listed = assessment.held.contains(plan.slot.id());
+    plan.by_policy = assessment.settings.policies.contains(plan.slot->id());
+    const bool listed = assessment.held.contains(plan.slot->id());
     const bool kept = plan.same_reference && plan.old_stamp;
-    plan.held_by_hand = kept && assessment.settings.hold_on(plan.slot.id(), now) != nullptr;
+    plan.held_by_hand = kept && assessment.settings.hold_on(plan.slot->id(), now) != nullptr;
     plan.held = plan.held_by_hand || (kept && listed);
   }
   return assessment;

@@ -36,7 +36,8 @@ enum class Step {
 };
 
 struct SlotPlan {
-  workload::Slot slot = {};  // as submitted
+  const workload::Slot* slot = nullptr;  // as submitted, of the review's object
+  std::string stamp_key = {};            // the slot's
   Step step = Step::kLeaveAlone;
   // The image as its owner wrote it: the submitted one with a pin of ours taken back.
   std::string written = {};

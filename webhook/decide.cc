@@ -36,11 +36,11 @@ struct SlotResult {
 // `container "app"`, `image volume "data"`: how warnings name a slot.
 std::string describe(const workload::Slot& slot) {
   constexpr std::array kNames = {"container", "init container", "image volume"};
-  return std::string(kNames[static_cast<std::size_t>(slot.type)]) + " \"" + slot.name + "\"";
+  return concat({kNames[static_cast<std::size_t>(slot.type)], " \"", slot.name, "\""});
 }
 
 std::string warning_for(const SlotPlan& plan, std::string_view text) {
-  return "tidemark: " + describe(plan.slot) + ": " + std::string(text);
+  return concat({"tidemark: ", describe(*plan.slot), ": ", text});
 }
 
 std::string short_form(const image::Digest& digest) {
@@ -63,6 +63,7 @@ class Decider {
         held_(assessment.held) {}
 
   void decide_slots() {
+    results_.reserve(assessment_.slots.size());
     for (const SlotPlan& plan : assessment_.slots) results_.push_back(decide_slot(plan));
     if (!assessment_.edited) return;
     std::erase_if(held_, [&](const auto& entry) { return !has_slot(entry.first); });
@@ -76,12 +77,13 @@ class Decider {
   }
 
   void write_history() {
+    decision_.changes.reserve(results_.size());
     for (std::size_t i = 0; i < results_.size(); ++i) {
       const SlotPlan& plan = assessment_.slots[i];
       const auto& stamp = results_[i].stamp;
       if (!stamp || stamp == plan.old_stamp) continue;
       decision_.changes.push_back({.time = now_,
-                                   .slot = plan.slot.id(),
+                                   .slot = plan.slot->id(),
                                    .from = plan.old_stamp ? plan.old_stamp->str() : "",
                                    .to = stamp->str(),
                                    .why = std::string(results_[i].why),
@@ -137,7 +139,7 @@ class Decider {
                                  pod_template.annotations, template_annotations_);
     }
     for (std::size_t i = 0; i < results_.size(); ++i) {
-      const workload::Slot& slot = assessment_.slots[i].slot;
+      const workload::Slot& slot = *assessment_.slots[i].slot;
       if (results_[i].image == slot.image) continue;
       decision_.patch.replace(slot.image_pointer, json_quote(results_[i].image));
     }
@@ -182,10 +184,10 @@ class Decider {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       const SlotPlan& plan = assessment_.slots[i];
       if (!results_[i].unstamped.empty()) {
-        append_part(unstamped, "; ", describe(plan.slot) + ": " + not_stamped(plan, results_[i]));
+        append_part(unstamped, "; ", describe(*plan.slot) + ": " + not_stamped(plan, results_[i]));
       }
       if (results_[i].rolled_back) {
-        append_part(rolled_back, "; ", describe(plan.slot) + ": " + rolled_back_to(plan));
+        append_part(rolled_back, "; ", describe(*plan.slot) + ": " + rolled_back_to(plan));
       }
     }
     // runbook: event: `NotStamped` | a slot was admitted without a stamp | as of the warning `not
@@ -207,7 +209,7 @@ class Decider {
   }
   bool pin_mode() const { return assessment_.settings.mode == workload::StampMode::kPin; }
   bool pins(const SlotPlan& plan) const {
-    return assessment_.settings.pins(workload::effective_pull_policy(plan.slot));
+    return assessment_.settings.pins(workload::effective_pull_policy(*plan.slot));
   }
   bool rolls_back() const {
     return std::ranges::any_of(assessment_.slots,
@@ -215,12 +217,12 @@ class Decider {
   }
   bool is_first_answer(std::string_view stamp_key) const {
     return std::ranges::any_of(assessment_.slots, [&](const SlotPlan& plan) {
-      return plan.first_answer && plan.slot.stamp_key() == stamp_key;
+      return plan.first_answer && plan.stamp_key == stamp_key;
     });
   }
   bool has_slot(std::string_view id) const {
     return std::ranges::any_of(assessment_.slots,
-                               [&](const SlotPlan& plan) { return plan.slot.id() == id; });
+                               [&](const SlotPlan& plan) { return plan.slot->id() == id; });
   }
 
   void add_note(bool warning, const char* reason, const char* action, std::string text) {
@@ -236,7 +238,7 @@ class Decider {
   // "rolled back to 3f1c.., 9b2e.. is held until the tag moves on"
   std::string rolled_back_to(const SlotPlan& plan) const {
     std::string told = "rolled back to " + short_form(plan.rollback_to->digest());
-    const auto holds = held_.find(plan.slot.id());
+    const auto holds = held_.find(plan.slot->id());
     if (holds == held_.end()) return told;
     told += ",";
     for (const workload::Hold& hold : holds->second) told += " " + short_form(hold.digest);
@@ -252,36 +254,36 @@ class Decider {
       case Step::kResolve:
         return decide_resolved(plan);
       case Step::kLeaveAlone:
-        held_.erase(plan.slot.id());
+        held_.erase(plan.slot->id());
         return {.image = plan.written};
       case Step::kUnreadable:
         return unstamped(plan, "not an image name: " + plan.problem);
       case Step::kNotKept:
         return unstamped(plan, std::string(kNotKeptReason));
     }
-    return {.image = plan.slot.image};
+    return {.image = plan.slot->image};
   }
 
   // Rule 2. The image is put back only where pins of ours are in play.
   static SlotResult carry(const SlotPlan& plan) {
-    const bool pins = plan.old_pinned || plan.written != plan.slot.image;
-    return {.image = plan.same_reference && pins ? plan.old_image : plan.slot.image};
+    const bool pins = plan.old_pinned || plan.written != plan.slot->image;
+    return {.image = plan.same_reference && pins ? plan.old_image : plan.slot->image};
   }
 
   SlotResult decide_resolved(const SlotPlan& plan) {
+    static const Result<image::Digest> kNotAsked = fail(ErrorKind::kInternal, "not asked");
     const auto found = answers_.find(plan.reference->tagged());
-    const Result<image::Digest> answer =
-        found == answers_.end() ? fail(ErrorKind::kInternal, "not asked") : found->second;
+    const Result<image::Digest>& answer = found == answers_.end() ? kNotAsked : found->second;
     // What a policy must not choose is held whatever tag its slot has now, but for the very one
     // that its owner asks for.
-    if (!plan.same_reference && !plan.by_policy) held_.erase(plan.slot.id());
+    if (!plan.same_reference && !plan.by_policy) held_.erase(plan.slot->id());
     if (plan.rollback_to) return roll_back(plan, answer);
     if (plan.held && hold_stands(plan, answer)) return keep(plan, answer);
     if (!answer) return failed(plan, answer.error());
     if (plan.by_policy) {
-      release(plan.slot.id(), *answer);
+      release(plan.slot->id(), *answer);
     } else if (plan.held) {
-      held_.erase(plan.slot.id());
+      held_.erase(plan.slot->id());
     }
     return stamped(plan, *answer,
                    review_.old_object ? workload::kWhyEdited : workload::kWhyCreated);
@@ -289,7 +291,7 @@ class Decider {
 
   // Rule 4: until the tag moves on to a digest that is not held. A hold by hand has no such end.
   bool hold_stands(const SlotPlan& plan, const Result<image::Digest>& answer) const {
-    return plan.held_by_hand || !answer || workload::is_held(held_, plan.slot.id(), *answer);
+    return plan.held_by_hand || !answer || workload::is_held(held_, plan.slot->id(), *answer);
   }
 
   SlotResult keep(const SlotPlan& plan, const Result<image::Digest>& answer) {
@@ -319,7 +321,7 @@ class Decider {
 
   // Rule 5.
   SlotResult roll_back(const SlotPlan& plan, const Result<image::Digest>& answer) {
-    const std::string id = plan.slot.id();
+    const std::string id = plan.slot->id();
     const image::Digest& target = plan.rollback_to->digest();
     release(id, target);
     const bool served_now = answer && *answer == target;
@@ -353,7 +355,7 @@ class Decider {
       // false`
       decision_.warnings.push_back(
           warning_for(plan, "image pinned meanwhile: GitOps tools need ignoreDifferences on " +
-                                plan.slot.image_pointer));
+                                plan.slot->image_pointer));
     }
     return result;
   }
@@ -388,7 +390,7 @@ class Decider {
   }
 
   SlotResult unstamped(const SlotPlan& plan, const std::string& reason) {
-    held_.erase(plan.slot.id());
+    held_.erase(plan.slot->id());
     SlotResult result{
         .image = plan.written, .unstamped = reason.substr(0, kMaxReasonBytes), .failed = true};
     // runbook: warning: `... not stamped: CAUSE` | the same, and there is no stamp to keep (a new
@@ -410,7 +412,7 @@ class Decider {
     }
     for (std::size_t i = 0; i < results_.size(); ++i) {
       if (assessment_.slots[i].step == Step::kCarry) continue;
-      const std::string key = assessment_.slots[i].slot.stamp_key();
+      const std::string key = assessment_.slots[i].stamp_key;
       annotations.erase(key);
       if (results_[i].stamp) annotations.emplace(key, results_[i].stamp->str());
     }
@@ -421,7 +423,7 @@ class Decider {
     for (std::size_t i = results_.size(); i-- > 0;) {
       if (workload::annotations_bytes(annotations) <= workload::kMaxAnnotationsBytes) return;
       const SlotPlan& plan = assessment_.slots[i];
-      if (annotations.erase(plan.slot.stamp_key()) == 0) continue;
+      if (annotations.erase(plan.stamp_key) == 0) continue;
       results_[i] = unstamped(plan, "annotations are full (256 KiB)");
     }
   }
@@ -440,9 +442,8 @@ class Decider {
 
   void set_history(StringMap& wanted) const {
     if (decision_.changes.empty()) return;
-    workload::set_or_erase(
-        wanted, workload::kHistoryKey,
-        workload::dump_history(workload::push_history(decision_.changes, assessment_.history)));
+    workload::set_or_erase(wanted, workload::kHistoryKey,
+                           workload::dump_history(decision_.changes, assessment_.history));
   }
 
   void set_held(StringMap& wanted) const {
@@ -458,7 +459,7 @@ class Decider {
     if (assessment_.edited) records.clear();
     for (std::size_t i = 0; i < results_.size(); ++i) {
       if (assessment_.slots[i].step == Step::kCarry && results_[i].unstamped.empty()) continue;
-      const std::string id = assessment_.slots[i].slot.id();
+      const std::string id = assessment_.slots[i].slot->id();
       records.erase(id);
       if (!results_[i].unstamped.empty()) records.emplace(id, results_[i].unstamped);
     }
@@ -471,7 +472,7 @@ class Decider {
     workload::WrittenImages images = assessment_.written_images;
     if (images.empty()) return;
     for (const SlotPlan& plan : assessment_.slots) {
-      if (!plan.same_reference && !plan.rollback_to) images.erase(plan.slot.id());
+      if (!plan.same_reference && !plan.rollback_to) images.erase(plan.slot->id());
     }
     if (assessment_.edited) {
       std::erase_if(images, [&](const auto& entry) { return !has_slot(entry.first); });
@@ -491,7 +492,7 @@ class Decider {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       if (!results_[i].rolled_back || (wanted.contains(key) && !is_our_cause(wanted))) continue;
       const SlotPlan& plan = assessment_.slots[i];
-      wanted[key] = std::string(workload::kChangeCausePrefix) + plan.slot.id() +
+      wanted[key] = std::string(workload::kChangeCausePrefix) + plan.slot->id() +
                     " rolled back to " + short_form(plan.rollback_to->digest());
       return;
     }
@@ -543,7 +544,7 @@ class Decider {
       // into the file; to go back, `rollout undo` or another policy
       decision_.warnings.push_back(warning_for(
           plan,
-          "keeps " + plan.written + ", which its policy chose in place of " + plan.slot.image));
+          "keeps " + plan.written + ", which its policy chose in place of " + plan.slot->image));
     }
   }
 
@@ -572,14 +573,14 @@ class Decider {
       const SlotPlan& plan = assessment_.slots[i];
       const bool by_tag = results_[i].image == plan.written;
       if (plan.step != Step::kResolve || !results_[i].stamp || !by_tag) continue;
-      const std::string pull_policy = workload::effective_pull_policy(plan.slot);
+      const std::string pull_policy = workload::effective_pull_policy(*plan.slot);
       if (pull_policy == "Always") continue;
       // runbook: warning: `imagePullPolicy is IfNotPresent` (or `Never`) | a node that has an
       // image of that tag does not pull it again, whatever the stamp says | `imagePullPolicy:
       // Always`, or `tidemark.dev/on-cached-policy: pin`
       decision_.warnings.push_back(
-          warning_for(plan, "imagePullPolicy is " + pull_policy +
-                                ": a node may run an older image than the one stamped"));
+          warning_for(plan, concat({"imagePullPolicy is ", pull_policy,
+                                    ": a node may run an older image than the one stamped"})));
     }
   }
 
@@ -600,7 +601,7 @@ class Decider {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       if (results_[i].unstamped.empty()) continue;
       const SlotPlan& plan = assessment_.slots[i];
-      message += "; " + describe(plan.slot) + ": " + plan.written + ": " + results_[i].unstamped;
+      message += "; " + describe(*plan.slot) + ": " + plan.written + ": " + results_[i].unstamped;
     }
     return message;
   }

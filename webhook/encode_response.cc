@@ -10,6 +10,8 @@
 namespace tidemark::webhook {
 namespace {
 
+// Of an answer with a few warnings, but for its patch.
+constexpr std::size_t kUsualBytes = 1024;
 // "tidemark: and 12345 more warnings", at most.
 constexpr std::size_t kMoreBytes = 64;
 
@@ -26,6 +28,7 @@ std::string one_line(std::string_view text) {
 
 std::vector<std::string> bound_warnings(std::span<const std::string> warnings) {
   std::vector<std::string> bounded;
+  bounded.reserve(warnings.size());
   std::size_t total = 0;
   std::size_t left_out = 0;
   for (const std::string& warning : warnings) {
@@ -45,8 +48,11 @@ std::vector<std::string> bound_warnings(std::span<const std::string> warnings) {
 }
 
 std::string encode_response(std::string_view uid, const Decision& decision) {
-  std::string json =
-      R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":)";
+  const std::string patch = decision.patch.empty() ? "" : decision.patch.str();
+  const auto warnings = bound_warnings(decision.warnings);
+  std::string json;
+  json.reserve(kUsualBytes + patch.size() / 3 * 4);
+  json += R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":)";
   append_json_quoted(json, uid);
   if (decision.denial) {
     json += R"(,"allowed":false,"status":{"code":403,"reason":"Forbidden","message":)";
@@ -54,13 +60,12 @@ std::string encode_response(std::string_view uid, const Decision& decision) {
     json += '}';
   } else {
     json += R"(,"allowed":true)";
-    if (!decision.patch.empty()) {
+    if (!patch.empty()) {
       json += R"(,"patchType":"JSONPatch","patch":")";
-      append_base64(json, decision.patch.str());
+      append_base64(json, patch);
       json += '"';
     }
   }
-  const auto warnings = bound_warnings(decision.warnings);
   if (!warnings.empty()) {
     json += R"(,"warnings":[)";
     for (std::size_t i = 0; i < warnings.size(); ++i) {

@@ -30,11 +30,18 @@ std::string brief_quote(std::string_view text) {
   return json_quote(text.substr(0, kMaxQuotedBytes));
 }
 
-char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 std::string ascii_lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = ascii_lower(c);
+  return out;
+}
+
+std::string concat(std::initializer_list<std::string_view> parts) {
+  std::size_t bytes = 0;
+  for (const std::string_view part : parts) bytes += part.size();
+  std::string out;
+  out.reserve(bytes);
+  for (const std::string_view part : parts) out += part;
   return out;
 }
 

@@ -8,6 +8,8 @@ namespace {
 
 // Access may be withdrawn all the same.
 constexpr std::chrono::milliseconds kImmutableTtl = std::chrono::hours{24};
+// Of an image with a tag, its registry and one credential.
+constexpr std::size_t kUsualKeyBytes = 256;
 
 // What stays true for a while: asking again at once would get the same answer.
 bool is_lasting(ErrorKind kind) {
@@ -27,7 +29,9 @@ bool is_lasting(ErrorKind kind) {
 }  // namespace
 
 std::string CachingResolver::key_of(const Query& query) const {
-  std::string key = query.reference.str();
+  std::string key;
+  key.reserve(kUsualKeyBytes);
+  key += query.reference.str();
   if (options_.name_of) key.append("\n").append(options_.name_of(query.reference.registry()));
   if (query.with_platforms) key += "\nplatforms";
   for (const Credential& credential : query.credentials) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/text.h"
 #include "registry/host_pattern.h"
 
 namespace tidemark::registry {
@@ -96,10 +97,10 @@ struct Endpoints::Snapshot {
     return found == configured.end() ? nullptr : &*found;
   }
   std::string name_of(std::string_view registry, const Configured* match) const {
-    std::string name(registry);
-    if (match != nullptr) name.append(" ").append(match->options.host);
     const std::uint64_t changed = match == nullptr ? shared_revision : match->revision;
-    return changed == 0 ? name : name + "#" + std::to_string(changed);
+    return concat({registry, match == nullptr ? "" : " ",
+                   match == nullptr ? std::string_view() : match->options.host,
+                   changed == 0 ? "" : "#" + std::to_string(changed)});
   }
 };
 

@@ -4,11 +4,14 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "workload/pointer.h"
 
 namespace tidemark::workload {
 namespace {
 
+// A patch of two or three slots' stamps with their history.
+constexpr std::size_t kUsualBytes = 2048;
 constexpr std::string_view kValue = R"(,"value":)";
 
 void append_map(std::string& out, const StringMap& map) {
@@ -75,10 +78,14 @@ void JsonPatch::add_map(std::string_view pointer, bool parent_exists, const Stri
   operations_.append(parent_exists ? "}" : "}}");
 }
 
-std::string JsonPatch::str() const { return "[" + operations_ + "]"; }
+std::string JsonPatch::str() const { return concat({"[", operations_, "]"}); }
 
 std::string& JsonPatch::begin(std::string_view op, std::string_view pointer) {
-  if (!operations_.empty()) operations_.push_back(',');
+  if (operations_.empty()) {
+    operations_.reserve(kUsualBytes);
+  } else {
+    operations_.push_back(',');
+  }
   operations_.append(R"({"op":")").append(op).append(R"(","path":)");
   append_json_quoted(operations_, pointer);
   return operations_;

@@ -28,6 +28,8 @@ using ondemand::json_type;
 
 // No object that is read here has more fields that are known than this.
 constexpr std::size_t kMaxKnownFields = 16;
+// Deeper than the way to a container's image.
+constexpr std::size_t kUsualDepth = 16;
 // A JSON path in a message: enough to find the place, whatever the keys are made of.
 constexpr std::size_t kMaxPathBytes = 200;
 
@@ -39,8 +41,7 @@ class Reader {
  public:
   Reader(const Kind& kind, ManagedFields managed, Object& out)
       : template_path_(split_pointer(kind.template_pointer)), managed_(managed), out_(out) {
-    // fieldsV1 names the fields as the object does, with "f:" before each.
-    for (const std::string& token : template_path_) managed_path_.push_back("f:" + token);
+    path_.reserve(kUsualDepth);
   }
 
   void read(ondemand::object root) {
@@ -60,6 +61,7 @@ class Reader {
       out_.pod_template.labels = out_.labels;
     }
     std::vector<Slot>& slots = out_.pod_template.slots;
+    slots.reserve(init_containers_.size() + containers_.size() + volumes_.size());
     for (std::vector<Slot>* part : {&init_containers_, &containers_, &volumes_}) {
       std::ranges::move(*part, std::back_inserter(slots));
     }
@@ -69,8 +71,12 @@ class Reader {
   std::string path() const {
     std::string pointer;
     for (const Place& place : path_) {
-      pointer.append("/").append(place.key.data() == nullptr ? std::to_string(place.index)
-                                                             : escape_pointer_token(place.key));
+      pointer.push_back('/');
+      if (place.key.data() == nullptr) {
+        pointer.append(std::to_string(place.index));
+      } else {
+        append_pointer_token(pointer, place.key);
+      }
     }
     return pointer;
   }
@@ -82,18 +88,19 @@ class Reader {
   void fields(ondemand::object object, Visit visit) {
     std::array<std::string_view, kMaxKnownFields> seen;
     std::size_t count = 0;
-    const std::size_t length = path_.size();
+    const std::size_t depth = path_.size();
+    path_.emplace_back();
     for (auto field : object) {
       const std::string_view key = field.unescaped_key();
       ondemand::value value = field.value();
-      path_.push_back({.key = key});
+      path_[depth].key = key;
       if (value.type() != json_type::null && visit(key, value)) {
         const auto end = seen.begin() + static_cast<std::ptrdiff_t>(count);
         if (std::find(seen.begin(), end, key) != end) throw Malformed{"is given twice"};
         if (count < seen.size()) seen[count++] = key;
       }
-      path_.resize(length);
     }
+    path_.pop_back();
   }
 
   // One step of the way: a key, or an element's index. Keys are views into the parser's buffer,
@@ -105,13 +112,14 @@ class Reader {
 
   template <std::invocable<std::size_t, ondemand::value> Visit>
   void elements(ondemand::array array, Visit visit) {
-    const std::size_t length = path_.size();
+    const std::size_t depth = path_.size();
+    path_.emplace_back();
     std::size_t index = 0;
     for (auto element : array) {
-      path_.push_back({.key = {}, .index = index});
+      path_[depth].index = index;
       visit(index++, element.value());
-      path_.resize(length);
     }
+    path_.pop_back();
   }
 
   static std::string text(ondemand::value value) {
@@ -120,18 +128,19 @@ class Reader {
 
   StringMap string_map(ondemand::object object) {
     StringMap map;
-    const std::size_t length = path_.size();
+    const std::size_t depth = path_.size();
+    path_.emplace_back();
     for (auto field : object) {
       const std::string_view key = field.unescaped_key();
-      path_.push_back({.key = key});
+      path_[depth].key = key;
       ondemand::value value = field.value();
       // Go reads a null as the zero value.
       std::string content = value.type() == json_type::null ? std::string() : text(value);
       if (!map.try_emplace(std::string(key), std::move(content)).second) {
         throw Malformed{"is given twice"};
       }
-      path_.resize(length);
     }
+    path_.pop_back();
     return map;
   }
 
@@ -181,18 +190,19 @@ class Reader {
         if (key == "manager") return entry.manager = text(value), true;
         if (key == "operation") return entry.operation = text(value), true;
         if (key != "fieldsV1") return false;
-        return read_managed(value.get_object(), managed_path_, entry), true;
+        return read_managed(value.get_object(), template_path_, entry), true;
       });
       out_.managed.push_back(std::move(entry));
     });
   }
 
-  // `object` is what stands `way` above the template in fieldsV1.
+  // `object` is what stands `way` above the template in fieldsV1, which names the fields as the
+  // object does, with "f:" before each.
   void read_managed(ondemand::object object, std::span<const std::string> way,
                     ManagedEntry& entry) {
     fields(object, [&](std::string_view key, ondemand::value value) {
       if (!way.empty()) {
-        if (key != way.front()) return false;
+        if (!key.starts_with("f:") || key.substr(2) != way.front()) return false;
         return read_managed(value.get_object(), way.subspan(1), entry), true;
       }
       if (key == "f:metadata") return read_managed_stamps(value.get_object(), entry), true;
@@ -409,7 +419,6 @@ class Reader {
   }
 
   std::vector<std::string> template_path_;
-  std::vector<std::string> managed_path_;  // the same in fieldsV1
   ManagedFields managed_;
   Object& out_;
   std::vector<Place> path_;

@@ -1,21 +1,23 @@
 #include "workload/pointer.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace tidemark::workload {
 
+void append_pointer_token(std::string& out, std::string_view token) {
+  for (;;) {
+    const std::size_t plain = std::min(token.find_first_of("~/"), token.size());
+    out.append(token, 0, plain);
+    if (plain == token.size()) return;
+    out.append(token[plain] == '~' ? "~0" : "~1");
+    token.remove_prefix(plain + 1);
+  }
+}
+
 std::string escape_pointer_token(std::string_view token) {
   std::string out;
-  out.reserve(token.size());
-  for (const char c : token) {
-    if (c == '~') {
-      out.append("~0");
-    } else if (c == '/') {
-      out.append("~1");
-    } else {
-      out.push_back(c);
-    }
-  }
+  append_pointer_token(out, token);
   return out;
 }
 
@@ -35,6 +37,7 @@ std::string unescape_pointer_token(std::string_view token) {
 
 std::vector<std::string> split_pointer(std::string_view pointer) {
   std::vector<std::string> tokens;
+  tokens.reserve(static_cast<std::size_t>(std::ranges::count(pointer, '/')));
   while (pointer.starts_with('/')) {
     pointer.remove_prefix(1);
     const std::size_t end = pointer.find('/');

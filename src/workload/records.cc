@@ -19,10 +19,12 @@ constexpr std::size_t kMaxHoldsPerSlot = 16;
 // More slots than a template has in practice; the API server's bound on a whole object's
 // annotations keeps the text itself small.
 constexpr std::size_t kMaxSlots = 1000;
+// A history entry's JSON, but for long image names.
+constexpr std::size_t kUsualEntryBytes = 448;
 
-// A discarded value where `text` is not JSON or larger than any annotation can be.
+// A discarded value where `text` is empty, not JSON or larger than any annotation can be.
 json parse_lenient(std::string_view text) {
-  if (text.size() > kMaxAnnotationsBytes) return json(json::value_t::discarded);
+  if (text.empty() || text.size() > kMaxAnnotationsBytes) return json(json::value_t::discarded);
   return json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
@@ -112,13 +114,21 @@ std::vector<HistoryEntry> push_history(std::vector<HistoryEntry> newer,
 
 // Written as text: it is the one record of every admission.
 std::string dump_history(const std::vector<HistoryEntry>& entries) {
-  if (entries.empty()) return {};
-  std::string out = "[";
-  for (const HistoryEntry& entry : entries) {
-    const auto member = [&out](std::string_view key, const std::string& value) {
-      append_json_quoted(out.append(key), value);
-    };
-    if (out.size() > 1) out.push_back(',');
+  return dump_history(entries, {});
+}
+
+std::string dump_history(const std::vector<HistoryEntry>& newer,
+                         const std::vector<HistoryEntry>& older) {
+  const std::size_t count = std::min(newer.size() + older.size(), kMaxHistoryEntries);
+  if (count == 0) return {};
+  std::string out;
+  out.reserve(count * kUsualEntryBytes);
+  const auto member = [&out](std::string_view key, const std::string& value) {
+    append_json_quoted(out.append(key), value);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    const HistoryEntry& entry = i < newer.size() ? newer[i] : older[i - newer.size()];
+    out.push_back(i == 0 ? '[' : ',');
     member(R"({"time":)", entry.time);
     member(R"(,"slot":)", entry.slot);
     if (!entry.from.empty()) member(R"(,"from":)", entry.from);

@@ -47,6 +47,9 @@ std::vector<HistoryEntry> parse_history(std::string_view json);
 std::vector<HistoryEntry> push_history(std::vector<HistoryEntry> newer,
                                        const std::vector<HistoryEntry>& older);
 std::string dump_history(const std::vector<HistoryEntry>& entries);  // "" where empty
+// As of push_history(newer, older).
+std::string dump_history(const std::vector<HistoryEntry>& newer,
+                         const std::vector<HistoryEntry>& older);
 // True where some entry of `slot` names this digest, in from or to.
 bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view slot,
                    const image::Digest& digest);

@@ -108,7 +108,7 @@ Decision decide_review(const std::string& body, const Setting& setting) {
   for (const SlotPlan& plan : assessment->slots) {
     if (plan.step != Step::kResolve) continue;
     EXPECT_TRUE(setting.answers.contains(plan.reference->tagged()))
-        << plan.slot.id() << " asks for " << plan.reference->tagged();
+        << plan.slot->id() << " asks for " << plan.reference->tagged();
   }
   return decide(*review, *assessment, setting.answers, setting.policy, clock.wall_now());
 }
