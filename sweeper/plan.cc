@@ -112,7 +112,8 @@ Ruling rule_on(const Workload& workload, const TrackedSlot& slot, const Destinat
   if (slot.stamp->digest() == target) {
     // Another tag of the same content is no reason to replace pods.
     if (towards.chosen) {
-      return {Verdict::kUpToDate, std::string(*towards.chosen->tag()) + " has the digest that stands"};
+      return {Verdict::kUpToDate,
+              std::string(*towards.chosen->tag()) + " has the digest that stands"};
     }
     return {Verdict::kUpToDate, towards.note};
   }

@@ -158,8 +158,7 @@ SlotPlan compare_slot(const Slot& slot, const Review& review, const Stamps& old_
 // Files and Git still have the image from which a policy led away: what stands is kept. An undo is
 // another matter, and is seen before.
 void keep_chosen_tag(const Review& review, const Assessment& assessment, SlotPlan& plan) {
-  const Slot* old_slot =
-      workload::find_slot(review.old_object->pod_template, plan.stamp_key);
+  const Slot* old_slot = workload::find_slot(review.old_object->pod_template, plan.stamp_key);
   if (plan.same_reference || !plan.reference || old_slot == nullptr ||
       !workload::is_left_behind(assessment.written_images, assessment.history, plan.slot->id(),
                                 *plan.reference)) {

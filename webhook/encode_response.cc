@@ -48,7 +48,7 @@ std::vector<std::string> bound_warnings(std::span<const std::string> warnings) {
 }
 
 std::string encode_response(std::string_view uid, const Decision& decision) {
-  const std::string patch = decision.patch.empty() ? "" : decision.patch.str();
+  const std::string& patch = decision.patch.str();
   const auto warnings = bound_warnings(decision.warnings);
   std::string json;
   json.reserve(kUsualBytes + patch.size() / 3 * 4);
@@ -60,7 +60,7 @@ std::string encode_response(std::string_view uid, const Decision& decision) {
     json += '}';
   } else {
     json += R"(,"allowed":true)";
-    if (!patch.empty()) {
+    if (!decision.patch.empty()) {
       json += R"(,"patchType":"JSONPatch","patch":")";
       append_base64(json, patch);
       json += '"';

@@ -139,9 +139,9 @@ std::string without_reference(const std::string& message, const std::string& ref
   return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
 }
 
-Result<image::Digest> to_answer(const Query& query, const Result<Resolution>& answer,
+Result<image::Digest> to_answer(const Query& query, Result<Resolution> answer,
                                 const std::vector<std::string>& problems) {
-  if (answer) return answer->digest;
+  if (answer) return std::move(answer->digest);
   Error error = answer.error();
   error.message = without_reference(error.message, query.reference.tagged());
   if (error.kind == ErrorKind::kNotFound) {
@@ -195,7 +195,7 @@ Answers resolve_slots(const Review& review, const Assessment& assessment, const 
   Answers result;
   for (std::size_t i = 0; i < queries.size(); ++i) {
     result.insert_or_assign(queries[i].reference.tagged(),
-                            to_answer(queries[i], answers[i], problems));
+                            to_answer(queries[i], std::move(answers[i]), problems));
   }
   return result;
 }

@@ -5,7 +5,9 @@
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -84,64 +86,81 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
   return 0;
 }
 
-// Stands for itself in a JSON string; ASCII only.
-constexpr bool is_plain(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\';
-}
-
-// True where one of the eight bytes is not plain. Source: Anderson's Bit Twiddling Hacks, "Determine
-// if a word has a zero byte" and "... a byte less than n".
-bool has_special(std::uint64_t word) {
+// A bit in the first of the eight bytes that is not plain, and none below it; 0 where all are
+// plain. Source: Anderson's Bit Twiddling Hacks, "Determine if a word has a zero byte" and "... a
+// byte less than n".
+std::uint64_t specials(std::uint64_t word) {
   constexpr std::uint64_t kOnes = 0x0101010101010101;
   constexpr std::uint64_t kHighs = kOnes * 0x80;
-  const auto has_zero = [](std::uint64_t bytes) { return (bytes - kOnes) & ~bytes; };
-  const std::uint64_t control = (word - kOnes * 0x20) & ~word;
-  return ((word | control | has_zero(word ^ kOnes * '"') | has_zero(word ^ kOnes * '\\') |
-           has_zero(word ^ kOnes * 0x7F)) &
-          kHighs) != 0;
+  const auto zeros = [](std::uint64_t bytes) { return (bytes - kOnes) & ~bytes; };
+  const std::uint64_t controls = (word - kOnes * 0x20) & ~word;
+  return (word | controls | zeros(word ^ kOnes * '"') | zeros(word ^ kOnes * '\\') |
+          zeros(word ^ kOnes * 0x7F)) &
+         kHighs;
 }
 
-// How many bytes from the beginning on are plain.
-std::size_t plain_length(std::string_view text) {
-  std::size_t length = 0;
-  std::uint64_t word = 0;
-  for (; length + sizeof(word) <= text.size(); length += sizeof(word)) {
-    std::memcpy(&word, text.data() + length, sizeof(word));
-    if (has_special(word)) break;
+// What stands in a JSON string for the byte, or the character, at text[i], which is not plain.
+// Advances both.
+char* write_special(char* to, std::string_view text, std::size_t& i) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  const auto write = [&to](std::string_view bytes) { to = std::ranges::copy(bytes, to).out; };
+  const auto byte = static_cast<unsigned char>(text[i]);
+  std::size_t length = 1;
+  if (byte == '"' || byte == '\\') {
+    *to++ = '\\';
+    *to++ = text[i];
+  } else if (byte < 0x20 || byte == 0x7F) {
+    write("\\u00");
+    *to++ = kHex[byte >> 4U];
+    *to++ = kHex[byte & 0xFU];
+  } else if (length = utf8_length(text, i); length > 0) {
+    write(text.substr(i, length));
+  } else {
+    write("\xEF\xBF\xBD");
+    length = 1;
   }
-  while (length < text.size() && is_plain(text[length])) ++length;
-  return length;
+  i += length;
+  return to;
+}
+
+// So much of a text is written at once, in room for the longest that it can become.
+constexpr std::size_t kPieceBytes = 1024;
+constexpr std::size_t kEscapedBytes = 6;  // "\u001f"
+
+// From text[i] on, a piece or a little more.
+char* write_piece(char* to, std::string_view text, std::size_t& i) {
+  static_assert(std::endian::native == std::endian::little);  // the first byte is the lowest
+  const std::size_t end = std::min(text.size(), i + kPieceBytes);
+  while (i < end) {
+    std::uint64_t word = 0;
+    const std::size_t bytes = std::min(sizeof(word), text.size() - i);
+    if (bytes == sizeof(word)) {
+      std::memcpy(&word, text.data() + i, sizeof(word));
+    } else {
+      std::memcpy(&word, text.data() + i, bytes);  // the zeros behind it count as special
+    }
+    std::memcpy(to, &word, sizeof(word));
+    const std::uint64_t found = specials(word);
+    const std::size_t plain =
+        found == 0 ? sizeof(word) : static_cast<std::size_t>(std::countr_zero(found)) / 8;
+    i += plain;
+    to += plain;
+    if (plain < bytes) to = write_special(to, text, i);
+  }
+  return to;
 }
 
 }  // namespace
 
 void append_json_quoted(std::string& out, std::string_view text) {
-  static constexpr std::string_view kHex = "0123456789abcdef";
   out.push_back('"');
   for (std::size_t i = 0; i < text.size();) {
-    // Almost all of almost every text is copied at once.
-    const std::size_t plain = plain_length(text.substr(i));
-    out.append(text, i, plain);
-    i += plain;
-    if (i == text.size()) break;
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte < 0x20 || byte == 0x7F) {
-      out.append("\\u00");
-      out.push_back(kHex[byte >> 4U]);
-      out.push_back(kHex[byte & 0xFU]);
-      ++i;
-    } else if (byte == '"' || byte == '\\') {
-      out.push_back('\\');
-      out.push_back(static_cast<char>(byte));
-      ++i;
-    } else if (const std::size_t length = utf8_length(text, i); length > 0) {
-      out.append(text.substr(i, length));
-      i += length;
-    } else {
-      out.append("\xEF\xBF\xBD");
-      ++i;
-    }
+    const std::size_t room =
+        (std::min(kPieceBytes, text.size() - i) + sizeof(std::uint64_t)) * kEscapedBytes;
+    const std::size_t before = out.size();
+    out.resize_and_overwrite(before + room, [&](char* begin, std::size_t) {
+      return static_cast<std::size_t>(write_piece(begin + before, text, i) - begin);
+    });
   }
   out.push_back('"');
 }

@@ -217,9 +217,7 @@ std::optional<std::string_view> Reference::tag() const {
   return std::string_view(text_).substr(name_bytes_ + 1);
 }
 
-std::string Reference::str() const {
-  return digest_ ? text_ + "@" + digest_->str() : text_;
-}
+std::string Reference::str() const { return digest_ ? text_ + "@" + digest_->str() : text_; }
 
 const std::string& Reference::tagged() const {
   static const std::string kNone;

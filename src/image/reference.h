@@ -35,7 +35,7 @@ class Reference {
   static Result<Reference> parse_name(std::string_view text);
 
   const std::string& registry() const { return registry_; }  // "docker.io", "host:5000"
-  std::string_view repository() const;                        // "library/nginx"
+  std::string_view repository() const;                       // "library/nginx"
   std::optional<std::string_view> tag() const;
   const std::optional<Digest>& digest() const { return digest_; }
 

@@ -119,20 +119,25 @@ OwnCredentials::Kept OwnCredentials::read(const std::string& secret, Deadline de
               .read_at = clock_.steady_now()};
 }
 
+std::vector<Credential> OwnCredentials::own_of(const Query& query, const RegistryOptions& options,
+                                               const std::optional<Kept>& secret) {
+  std::vector<Credential> own;
+  if (!options.send_credentials) return own;
+  if (secret && secret->secret) {
+    append(own, secret->secret->keyring.lookup(query.reference));
+    if (secret->secret->credential) append(own, {*secret->secret->credential});
+  }
+  const std::lock_guard lock(mutex_);
+  append(own, from_file(options.docker_config_file, query.reference));
+  append(own, from_file(file_, query.reference));
+  return own;
+}
+
 Query OwnCredentials::with_own(const Query& query, const RegistryOptions& options,
                                const std::optional<Kept>& secret) {
   Query out = query;
-  if (!options.send_credentials) {
-    out.credentials.clear();
-    return out;
-  }
-  if (secret && secret->secret) {
-    append(out.credentials, secret->secret->keyring.lookup(query.reference));
-    if (secret->secret->credential) append(out.credentials, {*secret->secret->credential});
-  }
-  const std::lock_guard lock(mutex_);
-  append(out.credentials, from_file(options.docker_config_file, query.reference));
-  append(out.credentials, from_file(file_, query.reference));
+  if (!options.send_credentials) out.credentials.clear();
+  append(out.credentials, own_of(query, options, secret));
   return out;
 }
 
@@ -196,6 +201,9 @@ std::optional<Result<Resolution>> OwnCredentials::known(const Query& query) {
     secret = kept(options->secret);
     if (!secret) return std::nullopt;
   }
+  // Seldom is there anything to add or to leave out.
+  const bool as_it_is = options->send_credentials || query.credentials.empty();
+  if (as_it_is && own_of(query, *options, secret).empty()) return next_.known(query);
   return next_.known(with_own(query, *options, secret));
 }
 

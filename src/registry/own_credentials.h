@@ -81,6 +81,8 @@ class OwnCredentials final : public Resolver {
   std::vector<Credential> from_file(const std::string& file, const image::Reference& reference);
   std::optional<Kept> kept(const std::string& secret);
   Kept read(const std::string& secret, Deadline deadline, const std::stop_token& stop);
+  std::vector<Credential> own_of(const Query& query, const RegistryOptions& options,
+                                 const std::optional<Kept>& secret);
   Query with_own(const Query& query, const RegistryOptions& options,
                  const std::optional<Kept>& secret);
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "workload/pointer.h"
 
 namespace tidemark::workload {
@@ -13,6 +12,7 @@ namespace {
 // A patch of two or three slots' stamps with their history.
 constexpr std::size_t kUsualBytes = 2048;
 constexpr std::string_view kValue = R"(,"value":)";
+constexpr std::string_view kEnd = "}]";  // of an operation, and of the patch as far as it goes
 
 void append_map(std::string& out, const StringMap& map) {
   out.push_back('{');
@@ -29,17 +29,17 @@ void append_map(std::string& out, const StringMap& map) {
 }  // namespace
 
 void JsonPatch::add(std::string_view pointer, std::string_view json_value) {
-  begin("add", pointer).append(kValue).append(json_value).push_back('}');
+  begin("add", pointer).append(kValue).append(json_value).append(kEnd);
 }
 
 void JsonPatch::replace(std::string_view pointer, std::string_view json_value) {
-  begin("replace", pointer).append(kValue).append(json_value).push_back('}');
+  begin("replace", pointer).append(kValue).append(json_value).append(kEnd);
 }
 
-void JsonPatch::remove(std::string_view pointer) { begin("remove", pointer).push_back('}'); }
+void JsonPatch::remove(std::string_view pointer) { begin("remove", pointer).append(kEnd); }
 
 void JsonPatch::test(std::string_view pointer, std::string_view json_value) {
-  begin("test", pointer).append(kValue).append(json_value).push_back('}');
+  begin("test", pointer).append(kValue).append(json_value).append(kEnd);
 }
 
 void JsonPatch::change_map(std::string_view pointer, bool parent_exists, bool map_exists,
@@ -50,7 +50,7 @@ void JsonPatch::change_map(std::string_view pointer, bool parent_exists, bool ma
   };
   const auto write = [&](std::string_view op, std::string_view key, std::string_view value) {
     append_json_quoted(begin(op, member(key)).append(kValue), value);
-    operations_.push_back('}');
+    text_.append(kEnd);
   };
   for (const auto& [key, value] : current) {
     if (!wanted.contains(key)) remove(member(key));
@@ -70,25 +70,25 @@ void JsonPatch::add_map(std::string_view pointer, bool parent_exists, const Stri
   const std::size_t slash = pointer.rfind('/');
   begin("add", parent_exists ? pointer : pointer.substr(0, slash)).append(kValue);
   if (!parent_exists) {
-    operations_.push_back('{');
-    append_json_quoted(operations_, unescape_pointer_token(pointer.substr(slash + 1)));
-    operations_.push_back(':');
+    text_.push_back('{');
+    append_json_quoted(text_, unescape_pointer_token(pointer.substr(slash + 1)));
+    text_.push_back(':');
   }
-  append_map(operations_, map);
-  operations_.append(parent_exists ? "}" : "}}");
+  append_map(text_, map);
+  if (!parent_exists) text_.push_back('}');
+  text_.append(kEnd);
 }
 
-std::string JsonPatch::str() const { return concat({"[", operations_, "]"}); }
-
 std::string& JsonPatch::begin(std::string_view op, std::string_view pointer) {
-  if (operations_.empty()) {
-    operations_.reserve(kUsualBytes);
+  if (empty()) {
+    text_.reserve(kUsualBytes);
+    text_ = "[";
   } else {
-    operations_.push_back(',');
+    text_.back() = ',';  // in the place of the end
   }
-  operations_.append(R"({"op":")").append(op).append(R"(","path":)");
-  append_json_quoted(operations_, pointer);
-  return operations_;
+  text_.append(R"({"op":")").append(op).append(R"(","path":)");
+  append_json_quoted(text_, pointer);
+  return text_;
 }
 
 }  // namespace tidemark::workload

@@ -26,15 +26,15 @@ class JsonPatch {
   void change_map(std::string_view pointer, bool parent_exists, bool map_exists,
                   const StringMap& current, const StringMap& wanted);
 
-  bool empty() const { return operations_.empty(); }
+  bool empty() const { return text_ == "[]"; }
   // "[{...},...]"
-  std::string str() const;
+  const std::string& str() const { return text_; }
 
  private:
   void add_map(std::string_view pointer, bool parent_exists, const StringMap& map);
-  // An operation without its value and its closing brace.
+  // An operation without its value and its end.
   std::string& begin(std::string_view op, std::string_view pointer);
-  std::string operations_;
+  std::string text_ = "[]";
 };
 
 }  // namespace tidemark::workload

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "workload/object_reader.h"
 #include "workload/pointer.h"
 
@@ -370,12 +371,13 @@ class Reader {
 
   // Without a name (the API server will refuse it) a container is no slot: no key could hold it.
   void read_containers(ondemand::array containers, SlotType type, std::vector<Slot>& slots) {
-    elements(containers, [&](std::size_t, ondemand::value element) {
+    const std::string list = path();
+    elements(containers, [&](std::size_t index, ondemand::value element) {
       Slot slot{.type = type,
                 .name = {},
                 .image = {},
                 .pull_policy = {},
-                .image_pointer = path() + "/image"};
+                .image_pointer = concat({list, "/", std::to_string(index), "/image"})};
       fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
         if (key == "name") return slot.name = text(value), true;
         if (key == "image") return slot.image = text(value), true;
@@ -392,12 +394,13 @@ class Reader {
                 .name = {},
                 .image = {},
                 .pull_policy = {},
-                .image_pointer = path() + "/image/reference"};
+                .image_pointer = {}};
       bool is_image = false;
       fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
         if (key == "name") return slot.name = text(value), true;
         if (key != "image") return false;
         is_image = true;
+        slot.image_pointer = path() + "/reference";
         fields(value.get_object(), [&](std::string_view part, ondemand::value of_part) {
           if (part == "reference") return slot.image = text(of_part), true;
           if (part == "pullPolicy") return slot.pull_policy = text(of_part), true;
@@ -437,7 +440,7 @@ std::unexpected<Error> malformed(const Kind& kind, std::string_view path, std::s
 
 std::string Slot::stamp_key() const {
   const bool volume = type == SlotType::kImageVolume;
-  return std::string(volume ? kVolumeStampPrefix : kStampPrefix) + name;
+  return concat({volume ? kVolumeStampPrefix : kStampPrefix, name});
 }
 
 std::string Slot::id() const { return type == SlotType::kImageVolume ? "volume/" + name : name; }

@@ -6,13 +6,13 @@
 namespace tidemark::workload {
 
 void append_pointer_token(std::string& out, std::string_view token) {
-  for (;;) {
-    const std::size_t plain = std::min(token.find_first_of("~/"), token.size());
-    out.append(token, 0, plain);
-    if (plain == token.size()) return;
-    out.append(token[plain] == '~' ? "~0" : "~1");
-    token.remove_prefix(plain + 1);
+  std::size_t written = 0;
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    if (token[i] != '~' && token[i] != '/') continue;
+    out.append(token, written, i - written).append(token[i] == '~' ? "~0" : "~1");
+    written = i + 1;
   }
+  out.append(token, written);
 }
 
 std::string escape_pointer_token(std::string_view token) {
