@@ -312,6 +312,7 @@ Result<Assessment> assess(const Review& review, const workload::Metadata& ns,
   auto effective = workload::effective_settings(object, ns, defaults);
 
   const bool may_roll_back = review.old_object && !review.kind->template_immutable;
+  assessment.slots.reserve(object.pod_template.slots.size());
   for (const Slot& slot : object.pod_template.slots) {
     const bool pins = effective.settings.pins(workload::effective_pull_policy(slot));
     SlotPlan plan =

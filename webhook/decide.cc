@@ -272,8 +272,8 @@ class Decider {
 
   SlotResult decide_resolved(const SlotPlan& plan) {
     static const Result<image::Digest> kNotAsked = fail(ErrorKind::kInternal, "not asked");
-    const auto found = answers_.find(plan.reference->tagged());
-    const Result<image::Digest>& answer = found == answers_.end() ? kNotAsked : found->second;
+    const Result<image::Digest>* found = answers_.find(*plan.reference);
+    const Result<image::Digest>& answer = found == nullptr ? kNotAsked : *found;
     // What a policy must not choose is held whatever tag its slot has now, but for the very one
     // that its owner asks for.
     if (!plan.same_reference && !plan.by_policy) held_.erase(plan.slot->id());

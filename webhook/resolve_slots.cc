@@ -98,6 +98,7 @@ void ask_again(const std::vector<std::size_t>& indexes, const std::vector<Query>
 // from before the last roll. And a rollback turns on what the registry serves now.
 std::vector<Query> unique_queries(const Assessment& assessment, std::chrono::milliseconds max_age) {
   std::vector<Query> queries;
+  queries.reserve(assessment.slots.size());
   for (const SlotPlan& plan : assessment.slots) {
     if (plan.step != Step::kResolve || !plan.reference) continue;
     auto query = std::ranges::find(queries, *plan.reference, &Query::reference);
@@ -156,6 +157,16 @@ Result<image::Digest> to_answer(const Query& query, Result<Resolution> answer,
 
 }  // namespace
 
+void Answers::add(image::Reference reference, Result<image::Digest> answer) {
+  answers_.emplace_back(std::move(reference), std::move(answer));
+}
+
+const Result<image::Digest>* Answers::find(const image::Reference& reference) const {
+  const auto found =
+      std::ranges::find_if(answers_, [&](const auto& answer) { return answer.first == reference; });
+  return found == answers_.end() ? nullptr : &found->second;
+}
+
 Answers resolve_slots(const Review& review, const Assessment& assessment, const Lookups& lookups,
                       std::chrono::milliseconds max_age, Deadline deadline) {
   std::vector<Query> queries = unique_queries(assessment, max_age);
@@ -194,16 +205,16 @@ Answers resolve_slots(const Review& review, const Assessment& assessment, const 
 
   Answers result;
   for (std::size_t i = 0; i < queries.size(); ++i) {
-    result.insert_or_assign(queries[i].reference.tagged(),
-                            to_answer(queries[i], std::move(answers[i]), problems));
+    auto answer = to_answer(queries[i], std::move(answers[i]), problems);
+    result.add(std::move(queries[i].reference), std::move(answer));
   }
   return result;
 }
 
 Answers refuse_slots(const Assessment& assessment, const Error& error) {
   Answers answers;
-  for (const Query& query : unique_queries(assessment, {})) {
-    answers.insert_or_assign(query.reference.tagged(), fail(error));
+  for (Query& query : unique_queries(assessment, {})) {
+    answers.add(std::move(query.reference), fail(error));
   }
   return answers;
 }

@@ -7,13 +7,14 @@
 #pragma once
 
 #include <chrono>
-#include <map>
-#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/worker_pool.h"
 #include "image/digest.h"
+#include "image/reference.h"
 #include "registry/resolver.h"
 #include "webhook/assess.h"
 #include "webhook/decode_review.h"
@@ -21,8 +22,16 @@
 
 namespace tidemark::webhook {
 
-// By Reference::tagged(). An error's message does not repeat the reference.
-using Answers = std::map<std::string, Result<image::Digest>>;
+// An error's message does not repeat the reference.
+class Answers {
+ public:
+  void add(image::Reference reference, Result<image::Digest> answer);
+  // nullptr: that was not asked.
+  const Result<image::Digest>* find(const image::Reference& reference) const;
+
+ private:
+  std::vector<std::pair<image::Reference, Result<image::Digest>>> answers_;  // a few
+};
 
 struct Lookups {
   registry::Resolver& resolver;

@@ -1,9 +1,8 @@
 #include "base/clock.h"
 
-#include <array>
 #include <charconv>
-#include <cstdio>
-#include <ctime>
+#include <cstddef>
+#include <cstdint>
 #include <system_error>
 
 namespace tidemark {
@@ -21,13 +20,22 @@ int number_at(std::string_view text, std::size_t at, std::size_t length) {
 }  // namespace
 
 std::string to_rfc3339(WallTime time) {
-  const std::time_t seconds =
-      std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(time));
-  std::tm parts{};
-  if (gmtime_r(&seconds, &parts) == nullptr) return "1970-01-01T00:00:00Z";
-  std::array<char, 32> text{};
-  const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return std::string(text.data(), length);
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
+  std::string text = "0000-00-00T00:00:00Z";
+  const auto write = [&](std::size_t begin, std::size_t digits, std::int64_t value) {
+    for (std::size_t at = begin + digits; at-- > begin; value /= 10) {
+      text[at] = static_cast<char>('0' + value % 10);
+    }
+  };
+  write(0, 4, static_cast<int>(date.year()));  // of 64 bits of nanoseconds: 1677 to 2262
+  write(5, 2, static_cast<unsigned>(date.month()));
+  write(8, 2, static_cast<unsigned>(date.day()));
+  write(11, 2, clock.hours().count());
+  write(14, 2, clock.minutes().count());
+  write(17, 2, clock.seconds().count());
+  return text;
 }
 
 std::optional<std::chrono::minutes> parse_utc_offset(std::string_view text) {

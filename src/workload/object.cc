@@ -59,7 +59,6 @@ class Reader {
       out_.pod_template.has_metadata = out_.has_metadata;
       out_.pod_template.has_annotations = out_.has_annotations;
       out_.pod_template.annotations = out_.annotations;
-      out_.pod_template.labels = out_.labels;
     }
     std::vector<Slot>& slots = out_.pod_template.slots;
     slots.reserve(init_containers_.size() + containers_.size() + volumes_.size());
@@ -346,7 +345,6 @@ class Reader {
     PodTemplate& out = out_.pod_template;
     out.has_metadata = true;
     fields(metadata, [&](std::string_view key, ondemand::value value) {
-      if (key == "labels") return out.labels = string_map(value.get_object()), true;
       if (key != "annotations") return false;
       out.annotations = string_map(value.get_object());
       return out.has_annotations = true;

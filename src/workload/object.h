@@ -57,7 +57,6 @@ struct PodTemplate {
   bool has_metadata = false;     // "metadata" is an object (not absent, not null)
   bool has_annotations = false;  // "annotations" is an object
   StringMap annotations;
-  StringMap labels;
   std::vector<Slot> slots;  // init containers, containers, image volumes, each in order
   std::vector<std::string> image_pull_secrets;
   std::string service_account;  // "" where absent: "default"

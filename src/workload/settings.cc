@@ -350,6 +350,7 @@ EffectiveSettings effective_settings(const Object& workload, const Metadata& ns,
                                      const Settings& defaults) {
   const PolicyRules& rules = defaults.policy_rules;
   Subject subject{.ns = workload.ns};
+  subject.slots.reserve(workload.pod_template.slots.size());
   for (const Slot& slot : workload.pod_template.slots) {
     subject.slots.push_back({.id = slot.id(), .repository = rules ? repository_of(slot) : ""});
   }

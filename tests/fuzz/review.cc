@@ -39,7 +39,7 @@ std::optional<webhook::Decision> decide(const webhook::Review& review) {
   for (const webhook::SlotPlan& plan : assessment->slots) {
     if (plan.step != webhook::Step::kResolve) continue;
     require(plan.reference.has_value(), "what is resolved has a reference");
-    answers.emplace(plan.reference->tagged(), answer(*plan.reference));
+    answers.add(*plan.reference, answer(*plan.reference));
   }
   return webhook::decide(review, *assessment, answers, {}, WallTime());
 }

@@ -79,10 +79,11 @@ Setting read_setting(const json& file) {
   const json answers = file.value("answers", json::object());
   for (const auto& [reference, answer] : answers.items()) {
     if (answer.is_string()) {
-      setting.answers.emplace(reference, image::Digest::parse(answer.get<std::string>()).value());
+      setting.answers.add(image::Reference::parse(reference).value(),
+                          image::Digest::parse(answer.get<std::string>()).value());
     } else {
-      setting.answers.emplace(reference,
-                              tidemark::fail(kind_named(answer.at("error")), answer.at("message")));
+      setting.answers.add(image::Reference::parse(reference).value(),
+                          tidemark::fail(kind_named(answer.at("error")), answer.at("message")));
     }
   }
   setting.annotations_pruned = file.value("annotationsPruned", false);
@@ -107,7 +108,7 @@ Decision decide_review(const std::string& body, const Setting& setting) {
   EXPECT_TRUE(assessment) << assessment.error().message;
   for (const SlotPlan& plan : assessment->slots) {
     if (plan.step != Step::kResolve) continue;
-    EXPECT_TRUE(setting.answers.contains(plan.reference->tagged()))
+    EXPECT_NE(setting.answers.find(*plan.reference), nullptr)
         << plan.slot->id() << " asks for " << plan.reference->tagged();
   }
   return decide(*review, *assessment, setting.answers, setting.policy, clock.wall_now());

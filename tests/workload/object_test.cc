@@ -64,7 +64,6 @@ TEST(Object, ReadsADeployment) {
   EXPECT_TRUE(pods.has_metadata);
   EXPECT_TRUE(pods.has_annotations);
   EXPECT_EQ(pods.annotations.size(), 4U);
-  EXPECT_EQ(pods.labels, (StringMap{{"app", "shop"}}));
   EXPECT_EQ(pods.image_pull_secrets, (std::vector<std::string>{"pull-a", "pull-b"}));
   EXPECT_EQ(pods.service_account, "shop");
   const std::string spec = "/spec/template/spec/";
@@ -139,7 +138,6 @@ TEST(Object, APodIsItsOwnTemplate) {
   EXPECT_TRUE(object.pod_template.has_metadata);
   EXPECT_TRUE(object.pod_template.has_annotations);
   EXPECT_EQ(object.pod_template.annotations, object.annotations);
-  EXPECT_EQ(object.pod_template.labels, object.labels);
   ASSERT_EQ(object.pod_template.slots.size(), 1U);
   EXPECT_EQ(object.pod_template.slots[0].image_pointer, "/spec/containers/0/image");
   EXPECT_EQ(object.managed.at(0).stamp_keys, std::vector<std::string>{"digest.tidemark.dev/app"});

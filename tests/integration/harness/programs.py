@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import yaml
@@ -17,6 +18,8 @@ NAMESPACE = "tidemark-system"
 BUILD = pathlib.Path(os.environ.get("TIDEMARK_BUILD", ROOT / "build"))
 WEBHOOK = BUILD / "webhook/tidemark-webhook"
 SWEEPER = BUILD / "sweeper/tidemark-sweeper"
+# How the image tunes the allocator; without it a program is another one under load.
+IMAGE_ENV = dict(re.findall(r"^ENV (GLIBC_TUNABLES)=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
 
 
 UNPACED = {"waves": False, "maxRollouts": 1000, "maxRolloutsPerNamespace": 1000, "maxRolloutsPerImage": 1000}
@@ -66,7 +69,7 @@ class Webhook:
         self.port = free_port(cluster.host_address)
         self.ops_port = free_port()
         self.tmp, self.name, self.flags, self.config = tmp, name, (*certificate, *flags), config
-        self.env = os.environ | (env or {})
+        self.env = os.environ | IMAGE_ENV | (env or {})
         self.process = self._start(config)
 
     def _start(self, config):

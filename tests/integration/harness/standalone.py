@@ -11,7 +11,7 @@ import yaml
 
 from . import metrics
 from .processes import ROOT, Process, free_port, listens, wait_for
-from .programs import WEBHOOK
+from .programs import IMAGE_ENV, WEBHOOK
 
 REVIEW = ROOT / "tests/data/review-of-three-containers.json"
 IMAGES = ("web", "worker", "proxy")  # of REVIEW: REGISTRY/bench/NAME:tN, N from 0 on
@@ -63,7 +63,7 @@ class Standalone:
         self.port, self.ops_port = free_port(), free_port()
         path = tmp / f"{name}.yaml"
         path.write_text(yaml.safe_dump({"logLevel": "error", "addresses": {"allowLoopback": True}} | config))
-        env = {"PATH": os.environ["PATH"], "HOME": str(tmp), "NO_PROXY": "*"}
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp), "NO_PROXY": "*"} | IMAGE_ENV
         self.process = Process(name, [
             WEBHOOK, "serve", "--config", path, "--listen", f"127.0.0.1:{self.port}", "--ops-listen",
             f"127.0.0.1:{self.ops_port}", "--tls-cert", self.certificate, "--tls-key", self.key, "--drain", "0s",
