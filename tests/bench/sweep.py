@@ -286,7 +286,7 @@ class Bench:
         output, cost = self.tmp / "once.txt", self.tmp / "cost.json"
         with output.open("wb") as file:
             started = subprocess.Popen([MEASURED, cost, *command], stdout=file, stderr=subprocess.STDOUT,
-                                       env=os.environ | IMAGE_ENV | {"NO_PROXY": "*"} | environment, start_new_session=True)
+                                       env=os.environ | programs.IMAGE_ENV | {"NO_PROXY": "*"} | environment, start_new_session=True)
         try:
             code = started.wait(120)
         except BaseException:
@@ -301,7 +301,7 @@ class Bench:
     def steady(self):
         """`run`, once it knows everything: what a sweep costs, and what is asked from one to the next."""
         process = Process("run", self.sweeper.command("run", "--interval", f"{INTERVAL}s", "--no-leader-elect", "--ops-listen",
-                                                      f"127.0.0.1:{free_port()}"), self.tmp, os.environ | IMAGE_ENV | {"NO_PROXY": "*"})
+                                                      f"127.0.0.1:{free_port()}"), self.tmp, os.environ | programs.IMAGE_ENV | {"NO_PROXY": "*"})
 
         def sweeps():
             assert process.running(), process.text()[-2000:]
