@@ -6,6 +6,7 @@
 #include <latch>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -145,6 +146,45 @@ TEST(Log, NamesItsLevels) {
   ASSERT_FALSE(wrong.has_value());
   EXPECT_EQ(wrong.error().kind, ErrorKind::kInvalid);
   EXPECT_NE(wrong.error().message.find("\"loud\""), std::string::npos);
+}
+
+// What is not plain may stand anywhere in the eight bytes that are looked at together, or behind
+// them.
+TEST(JsonQuote, FindsEverySpecialEverywhere) {
+  const std::vector<std::pair<std::string, std::string>> specials = {
+      {"\"", R"(\")"},          {"\\", R"(\\)"},         {std::string(1, '\0'), R"(\u0000)"},
+      {"\x1F", R"(\u001f)"},    {"\x7F", R"(\u007f)"},   {"\x80", "\xEF\xBF\xBD"},
+      {"\xFF", "\xEF\xBF\xBD"}, {"\xC3\xBC", "\xC3\xBC"}};
+  constexpr std::size_t kLongest = 20;
+  for (const std::string plain : {" ", "!", "#", "[", "]", "a", "~"}) {
+    for (std::size_t before = 0; before < kLongest; ++before) {
+      for (const auto& [special, quoted] : specials) {
+        const auto times = [&](std::size_t count) {
+          std::string text;
+          for (std::size_t i = 0; i < count; ++i) text += plain;
+          return text;
+        };
+        for (const std::size_t after : {std::size_t{0}, std::size_t{1}, kLongest}) {
+          const std::string text = times(before) + special + special + times(after);
+          EXPECT_EQ(json_quote(text), "\"" + times(before) + quoted + quoted + times(after) + "\"");
+        }
+      }
+    }
+  }
+}
+
+// Longer than what is written at once, and six times as long when it is quoted.
+TEST(JsonQuote, WritesLongTexts) {
+  constexpr std::size_t kBytes = 5000;
+  for (const std::size_t shift : {0U, 1U, 2U, 3U}) {
+    std::string wanted(shift, 'x');
+    std::string text = wanted;
+    for (std::size_t i = 0; i < kBytes; ++i) {
+      text += i % 2 == 0 ? "\x01" : "\xE2\x82\xAC";
+      wanted += i % 2 == 0 ? "\\u0001" : "\xE2\x82\xAC";
+    }
+    EXPECT_EQ(json_quote(text), "\"" + wanted + "\"");
+  }
 }
 
 TEST(JsonQuote, IsAlwaysValidUtf8) {
