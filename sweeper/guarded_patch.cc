@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/json_text.h"
 #include "workload/annotations.h"
 
 namespace tidemark::sweeper {

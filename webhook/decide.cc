@@ -5,7 +5,7 @@
 #include <map>
 #include <utility>
 
-#include "base/log.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "workload/annotations.h"
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/base64.h"
-#include "base/log.h"
+#include "base/json_text.h"
 #include "base/text.h"
 
 namespace tidemark::webhook {

@@ -70,9 +70,4 @@ class Logger {
   std::shared_ptr<spdlog::logger> logger_;
 };
 
-// `text` as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD, so that the
-// line is always valid JSON whatever a peer sent.
-std::string json_quote(std::string_view text);
-void append_json_quoted(std::string& out, std::string_view text);
-
 }  // namespace tidemark

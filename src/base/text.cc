@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/log.h"
+#include "base/json_text.h"
 
 namespace tidemark {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/json_text.h"
 #include "workload/duration.h"
 
 namespace tidemark::config {

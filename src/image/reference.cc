@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "base/log.h"
+#include "base/json_text.h"
 
 namespace tidemark::image {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "base/log.h"
+#include "base/json_text.h"
 
 namespace tidemark::net {
 namespace {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/json_text.h"
 #include "net/request_head.h"
 
 namespace tidemark::net {

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/base64.h"
-#include "base/log.h"
+#include "base/json_text.h"
 #include "registry/encoding.h"
 #include "registry/host_pattern.h"
 

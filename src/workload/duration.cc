@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "base/log.h"
+#include "base/json_text.h"
 
 namespace tidemark::workload {
 namespace {

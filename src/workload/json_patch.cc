@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "base/log.h"
+#include "base/json_text.h"
 #include "workload/pointer.h"
 
 namespace tidemark::workload {

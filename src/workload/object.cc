@@ -16,7 +16,7 @@
 #include <span>
 #include <utility>
 
-#include "base/log.h"
+#include "base/json_text.h"
 #include "base/text.h"
 #include "workload/object_reader.h"
 #include "workload/pointer.h"

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/log.h"
+#include "base/json_text.h"
 
 namespace tidemark::workload {
 namespace {

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fnv.h"
 #include "base/host_name.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
