@@ -101,6 +101,6 @@ COPY --from=build /image/ /
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 # A thread keeps as many freed pieces of each size for itself as an admission makes, in place of 7: beyond them threads wait
 # for each other's heap.
-ENV GLIBC_TUNABLES=glibc.malloc.tcache_count=100
+ENV GLIBC_TUNABLES=glibc.malloc.tcache_count=32
 USER 65532:65532
 ENTRYPOINT ["/tidemark"]
