@@ -412,7 +412,7 @@ class Decider {
     }
     for (std::size_t i = 0; i < results_.size(); ++i) {
       if (assessment_.slots[i].step == Step::kCarry) continue;
-      const std::string key = assessment_.slots[i].stamp_key;
+      const std::string& key = assessment_.slots[i].stamp_key;
       annotations.erase(key);
       if (results_[i].stamp) annotations.emplace(key, results_[i].stamp->str());
     }

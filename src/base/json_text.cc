@@ -114,7 +114,6 @@ void append_json_quoted(std::string& out, std::string_view text) {
 
 std::string json_quote(std::string_view text) {
   std::string out;
-  out.reserve(text.size() + 2);
   append_json_quoted(out, text);
   return out;
 }

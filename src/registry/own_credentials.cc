@@ -30,6 +30,12 @@ void append(std::vector<Credential>& out, std::vector<Credential> more) {
   }
 }
 
+Query with(Query query, const RegistryOptions& options, std::vector<Credential> own) {
+  if (!options.send_credentials) query.credentials.clear();
+  append(query.credentials, std::move(own));
+  return query;
+}
+
 }  // namespace
 
 OwnCredentials::OwnCredentials(const Endpoints& endpoints, ReadSecret read_secret, Resolver& next,
@@ -135,10 +141,7 @@ std::vector<Credential> OwnCredentials::own_of(const Query& query, const Registr
 
 Query OwnCredentials::with_own(const Query& query, const RegistryOptions& options,
                                const std::optional<Kept>& secret) {
-  Query out = query;
-  if (!options.send_credentials) out.credentials.clear();
-  append(out.credentials, own_of(query, options, secret));
-  return out;
+  return with(query, options, own_of(query, options, secret));
 }
 
 template <typename Ask>
@@ -201,10 +204,11 @@ std::optional<Result<Resolution>> OwnCredentials::known(const Query& query) {
     secret = kept(options->secret);
     if (!secret) return std::nullopt;
   }
+  auto own = own_of(query, *options, secret);
   // Seldom is there anything to add or to leave out.
   const bool as_it_is = options->send_credentials || query.credentials.empty();
-  if (as_it_is && own_of(query, *options, secret).empty()) return next_.known(query);
-  return next_.known(with_own(query, *options, secret));
+  if (as_it_is && own.empty()) return next_.known(query);
+  return next_.known(with(query, *options, std::move(own)));
 }
 
 }  // namespace tidemark::registry

@@ -88,19 +88,17 @@ class Reader {
   void fields(ondemand::object object, Visit visit) {
     std::array<std::string_view, kMaxKnownFields> seen;
     std::size_t count = 0;
-    const std::size_t depth = path_.size();
-    path_.emplace_back();
     for (auto field : object) {
       const std::string_view key = field.unescaped_key();
       ondemand::value value = field.value();
-      path_[depth].key = key;
+      path_.push_back({.key = key});
       if (value.type() != json_type::null && visit(key, value)) {
         const auto end = seen.begin() + static_cast<std::ptrdiff_t>(count);
         if (std::find(seen.begin(), end, key) != end) throw Malformed{"is given twice"};
         if (count < seen.size()) seen[count++] = key;
       }
+      path_.pop_back();
     }
-    path_.pop_back();
   }
 
   // One step of the way: a key, or an element's index. Keys are views into the parser's buffer,
@@ -112,14 +110,12 @@ class Reader {
 
   template <std::invocable<std::size_t, ondemand::value> Visit>
   void elements(ondemand::array array, Visit visit) {
-    const std::size_t depth = path_.size();
-    path_.emplace_back();
     std::size_t index = 0;
     for (auto element : array) {
-      path_[depth].index = index;
+      path_.push_back({.key = {}, .index = index});
       visit(index++, element.value());
+      path_.pop_back();
     }
-    path_.pop_back();
   }
 
   static std::string text(ondemand::value value) {
@@ -128,19 +124,17 @@ class Reader {
 
   StringMap string_map(ondemand::object object) {
     StringMap map;
-    const std::size_t depth = path_.size();
-    path_.emplace_back();
     for (auto field : object) {
       const std::string_view key = field.unescaped_key();
-      path_[depth].key = key;
+      path_.push_back({.key = key});
       ondemand::value value = field.value();
       // Go reads a null as the zero value.
       std::string content = value.type() == json_type::null ? std::string() : text(value);
       if (!map.try_emplace(std::string(key), std::move(content)).second) {
         throw Malformed{"is given twice"};
       }
+      path_.pop_back();
     }
-    path_.pop_back();
     return map;
   }
 
