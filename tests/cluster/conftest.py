@@ -49,6 +49,12 @@ class Instance:
         done = subprocess.run(["pgrep", "-f", f"^tidemark-keeper .*/{self.name}$"], text=True, capture_output=True)
         return int(done.stdout.split()[0]) if done.stdout else None
 
+    def link(self):
+        """The host's end of the pair, which has an address of its own."""
+        done = subprocess.run(["ip", "-o", "addr", "show", "to", self.env["TIDEMARK_HOST_ADDRESS"]], text=True,
+                              capture_output=True, check=True)
+        return done.stdout.split()[1]
+
 
 @pytest.fixture
 def instance(request):

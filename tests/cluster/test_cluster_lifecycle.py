@@ -58,7 +58,7 @@ def test_down_leaves_nothing_of_a_node_with_a_running_pod(instance):
     before = machine()
     instance.ok("up")
     run_pod(instance)
-    link = pathlib.Path(instance.env["TIDEMARK_CLUSTER_STATE"], "link").read_text().strip()
+    link = instance.link()
     state = pathlib.Path(instance.env["TIDEMARK_CLUSTER_STATE"])
     address = instance.env["TIDEMARK_HOST_ADDRESS"]
     assert processes(instance.name), "this test looks for processes in the wrong way"
@@ -86,6 +86,24 @@ def test_up_heals_a_run_that_was_killed(instance):
     run_pod(instance)
     assert len(subprocess.run(["pgrep", "-f", f"^tidemark-keeper .*/{instance.name}$"], capture_output=True,
                               text=True).stdout.split()) == 1
+
+
+def test_down_leaves_another_instance_the_link_whose_name_was_its_own(instance):
+    instance.ok("up", "--control-plane-only")
+    link, address = instance.link(), instance.env["TIDEMARK_HOST_ADDRESS"]
+    os.kill(instance.keeper(), signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while link in machine()["links"]:
+        assert time.monotonic() < deadline, "the link outlives the namespace of its other end"
+        time.sleep(0.05)
+    # What another one does that starts at this moment: it takes the first name that is free.
+    subprocess.run(["ip", "link", "add", link, "type", "veth", "peer", "name", "other-end"], check=True)
+    try:
+        subprocess.run(["ip", "addr", "add", f"{address}/30", "dev", link], check=True)
+        instance.ok("down")
+        assert link in machine()["links"]
+    finally:
+        subprocess.run(["ip", "link", "delete", link], check=True)
 
 
 def test_up_starts_again_what_died_and_keeps_the_objects(instance):

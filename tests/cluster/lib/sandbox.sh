@@ -13,7 +13,10 @@ keeper_pid() { pgrep -f "^tidemark-keeper .* ${state//./\\.}\$" | head -n 1; }
 
 address() { cat "$state/address"; }
 host_address() { printf '%s.1\n' "$(address | cut -d. -f1-3)"; }
-link_name() { cat "$state/link"; }
+
+# own_links: the names of the instance's links. By their alias: a name and its address are another instance's as soon as
+# the link is gone.
+own_links() { ip -o link show | sed -n "s|^[0-9]*: \([^:@]*\)[:@].*\\\\ *alias ${state//./\\.}\$|\1|p"; }
 
 # inside COMMAND...: runs COMMAND in the instance's namespaces, and ends with it.
 inside() { nsenter --target "$(keeper_pid)" --mount --net --pid --uts --ipc -- "$@"; }
@@ -38,6 +41,7 @@ join_networks() {
   pid=$(keeper_pid)
   for ((n = 0; n < kMaxInstances; n++)); do
     ip link add "tidemark$n" type veth peer name eth0 netns "$pid" 2>/dev/null || continue
+    ip link set "tidemark$n" alias "$state"
     ip addr add "$kNet.$n.1/30" dev "tidemark$n"
     ip link set "tidemark$n" up
     inside ip addr add "$kNet.$n.2/30" dev eth0
@@ -45,7 +49,6 @@ join_networks() {
     # A Service's address must have a route before kube-proxy's rules see the packet. The world outside has none.
     inside ip route add "$kServiceRange" dev eth0
     inside ip route add unreachable default
-    printf 'tidemark%s\n' "$n" >"$state/link"
     printf '%s.%s.2\n' "$kNet" "$n" >"$state/address"
     return
   done
@@ -123,8 +126,8 @@ cgroups_gone() {
 
 # sandbox_stop: ends everything of the instance, also what a killed run left, and its state.
 sandbox_stop() {
-  local pid
-  if [[ -s $state/link ]]; then ip link delete "$(link_name)" 2>/dev/null || true; fi
+  local link pid
+  for link in $(own_links); do ip link delete "$link" 2>/dev/null || true; done
   while pid=$(keeper_pid) && [[ -n $pid ]]; do
     kill -KILL "$pid"
     # Process 1 is gone only when all the others are.
@@ -134,14 +137,13 @@ sandbox_stop() {
   rm -rf --one-file-system "$state"
 }
 
-# leftovers: prints whatever of the instance is still on the machine. $1: its link, $2: its address.
+# leftovers: prints whatever of the instance is still on the machine.
 leftovers() {
   local dir pid
   pid=$(keeper_pid)
   [[ -z $pid ]] || say "process $pid (keeper)"
   pgrep -af -- "$state/" | grep -v "^$$ " | grep -E ' (etcd|kube|containerd|runc|docker-registry)' || true
-  ip -o link show "$1" 2>/dev/null || true
-  [[ -z $2 ]] || ip -o addr show to "${2%.*}.0/30" || true
+  own_links
   grep -F " $state/" /proc/self/mounts || true
   while read -r dir; do
     [[ ! -e $dir/tidemark-$name ]] || printf '%s\n' "$dir/tidemark-$name"
