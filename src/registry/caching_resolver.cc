@@ -31,8 +31,15 @@ bool is_lasting(ErrorKind kind) {
 std::string CachingResolver::key_of(const Query& query) const {
   std::string key;
   key.reserve(kUsualKeyBytes);
-  key += query.reference.str();
-  if (options_.name_of) key.append("\n").append(options_.name_of(query.reference.registry()));
+  if (query.reference.digest()) {
+    key += query.reference.str();
+  } else {
+    key += query.reference.tagged();
+  }
+  if (options_.append_name) {
+    key += "\n";
+    options_.append_name(query.reference.registry(), key);
+  }
   if (query.with_platforms) key += "\nplatforms";
   for (const Credential& credential : query.credentials) {
     key.append("\n").append(credential.identity());
@@ -50,7 +57,7 @@ Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadlin
   bool asked = false;
   bool known_by_now = false;
   const auto look = [&] {
-    auto answer = cached(key, query);
+    auto answer = cached(key, query, clock_.steady_now());
     known_by_now = answer.has_value();
     return answer;
   };
@@ -78,7 +85,7 @@ Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadlin
 
 std::optional<Result<Resolution>> CachingResolver::known(const Query& query) {
   const SteadyTime start = clock_.steady_now();
-  auto answer = cached(key_of(query), query);
+  auto answer = cached(key_of(query), query, start);
   if (answer) observe(query, *answer ? CacheOutcome::kHit : CacheOutcome::kNegative, start);
   return answer;
 }
@@ -88,7 +95,7 @@ void CachingResolver::observe(const Query& query, CacheOutcome outcome, SteadyTi
 }
 
 std::optional<Result<Resolution>> CachingResolver::cached(const std::string& key,
-                                                          const Query& query) {
+                                                          const Query& query, SteadyTime now) {
   const std::lock_guard lock(mutex_);
   const Entry* entry = cache_.find(key);
   if (entry == nullptr) return std::nullopt;
@@ -96,7 +103,7 @@ std::optional<Result<Resolution>> CachingResolver::cached(const std::string& key
   const auto longest = entry->bad              ? options_.negative_ttl
                        : query.reference.tag() ? options_.cache_ttl
                                                : std::max(options_.cache_ttl, kImmutableTtl);
-  if (clock_.steady_now() - entry->at >= std::min(longest, query.max_age)) return std::nullopt;
+  if (now - entry->at >= std::min(longest, query.max_age)) return std::nullopt;
   if (entry->bad) return fail(*entry->bad);
   Resolution resolution = *entry->good;
   resolution.freshness = Resolution::Freshness::kCached;

@@ -38,9 +38,9 @@ class CachingResolver final : public Resolver {
     std::chrono::milliseconds negative_ttl{5'000};
     std::chrono::milliseconds stale_if_error{600'000};
     std::size_t entries = 10'000;
-    // Endpoint::name of a reference's registry, part of the key: an answer counts no longer than
-    // the entry by which it was asked for. None: the registry's entry never changes.
-    std::function<std::string(std::string_view registry)> name_of{};
+    // Appends the Endpoint::name of a reference's registry to the key: an answer counts no longer
+    // than the entry by which it was asked for. None: the registry's entry never changes.
+    std::function<void(std::string_view registry, std::string& key)> append_name{};
   };
   CachingResolver(const Options& options, Resolver& inner, const Clock& clock,
                   RegistryMetrics& metrics)
@@ -70,7 +70,8 @@ class CachingResolver final : public Resolver {
     SteadyTime at;  // when it was asked for, so that an answer is never younger than it claims
   };
   std::string key_of(const Query& query) const;
-  std::optional<Result<Resolution>> cached(const std::string& key, const Query& query);
+  std::optional<Result<Resolution>> cached(const std::string& key, const Query& query,
+                                           SteadyTime now);
   void observe(const Query& query, CacheOutcome outcome, SteadyTime start);
   std::optional<Resolution> stale(const std::string& key);
   Result<Resolution> ask(const std::string& key, const Query& query, Deadline deadline,

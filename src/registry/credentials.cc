@@ -156,6 +156,7 @@ void Keyring::append(const Keyring& other) {
 }
 
 std::vector<Credential> Keyring::lookup(const image::Reference& reference) const {
+  if (entries_.empty()) return {};
   const std::string target = std::string("/").append(reference.repository());
   std::vector<const Entry*> found;
   for (const Entry& entry : entries_) {

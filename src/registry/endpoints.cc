@@ -96,11 +96,11 @@ struct Endpoints::Snapshot {
         configured, [&](const Configured& each) { return host_matches(each.options.host, host); });
     return found == configured.end() ? nullptr : &*found;
   }
-  std::string name_of(std::string_view registry, const Configured* match) const {
+  void append_name(std::string_view registry, const Configured* match, std::string& out) const {
+    out += registry;
+    if (match != nullptr) out.append(" ").append(match->options.host);
     const std::uint64_t changed = match == nullptr ? shared_revision : match->revision;
-    return concat({registry, match == nullptr ? "" : " ",
-                   match == nullptr ? std::string_view() : match->options.host,
-                   changed == 0 ? "" : "#" + std::to_string(changed)});
+    if (changed != 0) out.append("#").append(std::to_string(changed));
   }
 };
 
@@ -219,24 +219,27 @@ Result<Endpoint> Endpoints::find(std::string_view registry) const {
   auto base = parse_base(text);
   if (!base) return fail(base.error());
   const bool plain = options.plain_http || !base->tls;
+  std::string name;
+  now->append_name(registry, configured, name);
   return Endpoint{.base = std::move(*base),
                   .plain_http = plain,
                   .max_concurrency = options.max_concurrency,
-                  .name = now->name_of(registry, configured),
+                  .name = std::move(name),
                   .timeout = options.timeout,
                   .spacing = options.spacing,
                   .rewrite = options.rewrite};
 }
 
 std::shared_ptr<const RegistryOptions> Endpoints::options_of(std::string_view registry) const {
-  const auto now = snapshot();
+  auto now = snapshot();
   const Configured* configured = now->match(registry);
-  return {now, configured == nullptr ? &now->defaults : &configured->options};
+  const RegistryOptions* options = configured == nullptr ? &now->defaults : &configured->options;
+  return {std::move(now), options};
 }
 
-std::string Endpoints::name_of(std::string_view registry) const {
+void Endpoints::append_name(std::string_view registry, std::string& out) const {
   const auto now = snapshot();
-  return now->name_of(registry, now->match(registry));
+  now->append_name(registry, now->match(registry), out);
 }
 
 std::shared_ptr<net::HttpClient> Endpoints::client_for(const net::Url& url) const {

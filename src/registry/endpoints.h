@@ -59,7 +59,7 @@ class Endpoints {
   // The registry's entry, or the defaults where none matches; never nullptr.
   std::shared_ptr<const RegistryOptions> options_of(std::string_view registry) const;
   // Endpoint::name, also of what cannot be asked.
-  std::string name_of(std::string_view registry) const;
+  void append_name(std::string_view registry, std::string& out) const;
 
  private:
   struct Configured {

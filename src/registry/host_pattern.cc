@@ -23,6 +23,7 @@ HostPort split(std::string_view text) {
 }  // namespace
 
 bool host_matches(std::string_view pattern, std::string_view host) {
+  if (pattern == host) return true;
   const HostPort glob = split(pattern);
   const HostPort target = split(host);
   if (glob.port != target.port) return false;

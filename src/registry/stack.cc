@@ -1,6 +1,7 @@
 #include "registry/stack.h"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <random>
 #include <utility>
@@ -24,6 +25,16 @@ Status check_logins(const ResolverOptions& options, const LoginSource* logins) {
   return fail(ErrorKind::kInvalid, "a registry names a login, and there is none here");
 }
 
+// No query is given other credentials, or sent elsewhere, than its reference says.
+bool asks_as_it_is(const ResolverOptions& options) {
+  return options.docker_config_file.empty() &&
+         std::ranges::all_of(options.registries, [](const RegistryOptions& registry) {
+           return registry.mirrors.empty() && registry.login == Login::kNone &&
+                  registry.secret.empty() && registry.docker_config_file.empty() &&
+                  registry.send_credentials;
+         });
+}
+
 // The parts in the order in which they lean on each other.
 class Stack final : public ReloadableResolver {
  public:
@@ -37,21 +48,28 @@ class Stack final : public ReloadableResolver {
              .negative_ttl = options.negative_ttl,
              .stale_if_error = options.stale_if_error,
              .entries = options.cache_entries,
-             .name_of = [this](std::string_view registry) { return endpoints_.name_of(registry); }},
+             .append_name = [this](std::string_view registry,
+                                   std::string& key) { endpoints_.append_name(registry, key); }},
             head_, clock, metrics_),
         own_(endpoints_, std::move(read_secret), caching_, clock, log),
         logins_(endpoints_, std::move(logins), own_),
         mirrors_(endpoints_, logins_, clock, metrics_, log) {}
 
-  Status configure(const ResolverOptions& options) { return own_.configure(options); }
+  Status configure(const ResolverOptions& options) {
+    if (auto configured = own_.configure(options); !configured) return configured;
+    as_it_is_ = asks_as_it_is(options);
+    return {};
+  }
 
   Status reload(const ResolverOptions& options, std::shared_ptr<LoginSource> logins) override {
     if (auto fits = check_logins(options, logins.get()); !fits) return fits;
     auto prepared = endpoints_.prepare(options);
     if (!prepared) return fail(prepared.error());
     if (auto configured = own_.configure(options); !configured) return configured;
+    as_it_is_ = false;
     logins_.replace(std::move(logins));
     endpoints_.use(std::move(*prepared));
+    as_it_is_ = asks_as_it_is(options);
     return {};
   }
 
@@ -65,7 +83,8 @@ class Stack final : public ReloadableResolver {
     return mirrors_.created(query, deadline, std::move(stop));
   }
   std::optional<Result<Resolution>> known(const Query& query) override {
-    return mirrors_.known(query);
+    // The way to the cache is most of what an answer from it costs.
+    return as_it_is_ ? caching_.known(query) : mirrors_.known(query);
   }
   std::vector<QuotaLeft> quotas() override { return head_.quotas(); }
 
@@ -77,6 +96,7 @@ class Stack final : public ReloadableResolver {
   OwnCredentials own_;
   LoginCredentials logins_;
   Mirrors mirrors_;
+  std::atomic<bool> as_it_is_ = false;  // what asks_as_it_is() says of the configuration
 };
 
 }  // namespace

@@ -68,6 +68,11 @@ class ConfiguredTest : public ::testing::Test {
   const net::HttpClient* client(std::string_view url) const {
     return endpoints_->client_for(net::Url::parse(url).value()).get();
   }
+  std::string name_of(std::string_view registry) const {
+    std::string name;
+    endpoints_->append_name(registry, name);
+    return name;
+  }
 
   testing::FakeClock clock_;
   Metrics all_metrics_;
@@ -270,10 +275,10 @@ TEST_F(ConfiguredTest, AReloadKeepsWhatDidNotChange) {
   const auto* kept_client = client("https://kept.test/");
   const auto* changed_client = client("https://changed.test/");
   const auto in_flight = endpoints_->client_for(net::Url::parse("https://gone.test/").value());
-  const std::string kept_name = endpoints_->name_of("kept.test");
-  const std::string changed_name = endpoints_->name_of("changed.test");
-  const std::string shared_name = endpoints_->name_of("shared.test");
-  const std::string gone_name = endpoints_->name_of("gone.test");
+  const std::string kept_name = name_of("kept.test");
+  const std::string changed_name = name_of("changed.test");
+  const std::string shared_name = name_of("shared.test");
+  const std::string gone_name = name_of("gone.test");
   ASSERT_EQ(made_.size(), 4U);
 
   reload({kept,
@@ -283,10 +288,10 @@ TEST_F(ConfiguredTest, AReloadKeepsWhatDidNotChange) {
   EXPECT_EQ(client("https://kept.test/"), kept_client);
   EXPECT_EQ(client("https://changed.test/"), changed_client) << "its trust is the same";
   EXPECT_EQ(client("https://gone.test/"), clients_[0].get());
-  EXPECT_EQ(endpoints_->name_of("kept.test"), kept_name);
-  EXPECT_EQ(endpoints_->name_of("shared.test"), shared_name);
-  EXPECT_NE(endpoints_->name_of("changed.test"), changed_name);
-  EXPECT_NE(endpoints_->name_of("gone.test"), gone_name);
+  EXPECT_EQ(name_of("kept.test"), kept_name);
+  EXPECT_EQ(name_of("shared.test"), shared_name);
+  EXPECT_NE(name_of("changed.test"), changed_name);
+  EXPECT_NE(name_of("gone.test"), gone_name);
   EXPECT_EQ(endpoints_->find("changed.test")->max_concurrency, 2U);
   EXPECT_EQ(in_flight.get(), clients_[3].get()) << "who has it keeps it";
 

@@ -168,6 +168,28 @@ TEST_F(OwnCredentialsTest, AMissingOrBrokenFileIsNamedAtTheStart) {
   EXPECT_EQ(broken.error().message.find("c2VjcmV0"), std::string::npos);
 }
 
+TEST_F(OwnCredentialsTest, WhatIsKnownIsAsOfTheConfigurationOfNow) {
+  write("wonder");
+  const auto resolver = make_resolver(options(), clock_, metrics_, Logger::none()).value();
+  const auto knows = [&](const Query& query) {
+    const auto known = resolver->known(query);
+    return known && known->has_value();
+  };
+  Query bare = bare_query();
+  bare.max_age = seconds{30};
+  ASSERT_TRUE(resolver->resolve(query("1"), Deadline::after(seconds{10})));
+  EXPECT_TRUE(knows(query("1")));
+  EXPECT_FALSE(knows(bare)) << "what alice may read";
+
+  ResolverOptions with_file = options();
+  with_file.docker_config_file = file().string();
+  ASSERT_TRUE(resolver->reload(with_file, nullptr));
+  EXPECT_TRUE(knows(bare)) << "Tidemark is alice now";
+  ASSERT_TRUE(resolver->reload(options(), nullptr));
+  EXPECT_FALSE(knows(bare));
+  EXPECT_TRUE(knows(query("1")));
+}
+
 TEST_F(StackTest, ManyThreadsShareOneRequest) {
   const auto resolver = make_resolver(options(), clock_, metrics_, Logger::none()).value();
   std::atomic<int> good{0};
