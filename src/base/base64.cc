@@ -1,8 +1,11 @@
 #include "base/base64.h"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace tidemark {
 namespace {
@@ -20,30 +23,43 @@ constexpr std::array<std::uint8_t, 256> kValues = [] {
   return values;
 }();
 
+// The first `count` of the digits that the highest bits of `bits` make.
+char* write_digits(char* out, std::uint64_t bits, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i, bits <<= 6U) *out++ = kAlphabet[bits >> 58U];
+  return out;
+}
+
+// The bytes, seven at most, as the highest of a number, the first one on top.
+std::uint64_t highest_bytes(std::string_view bytes) {
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bits |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (56U - 8U * i);
+  }
+  return bits;
+}
+
+// Six bytes, which are eight digits, at once.
+void write_base64(char* out, std::string_view bytes) {
+  static_assert(std::endian::native == std::endian::little);
+  for (std::uint64_t word = 0; bytes.size() >= sizeof(word); bytes.remove_prefix(6)) {
+    std::memcpy(&word, bytes.data(), sizeof(word));
+    out = write_digits(out, std::byteswap(word), 8);
+  }
+  const std::size_t digits = (bytes.size() * 8 + 5) / 6;
+  out = write_digits(out, highest_bytes(bytes), digits);
+  std::fill_n(out, (4 - digits % 4) % 4, '=');
+}
+
 }  // namespace
 
 void append_base64(std::string& text, std::string_view bytes) {
   const std::size_t before = text.size();
-  text.resize(before + (bytes.size() + 2) / 3 * 4, '=');
-  const auto byte = [&](std::size_t i) -> std::uint32_t {
-    return static_cast<unsigned char>(bytes[i]);
-  };
-  const auto digit = [](std::uint32_t bits) { return kAlphabet[bits & 63U]; };
-  char* out = text.data() + before;
-  std::size_t i = 0;
-  for (; i + 3 <= bytes.size(); i += 3, out += 4) {
-    const std::uint32_t group = (byte(i) << 16U) | (byte(i + 1) << 8U) | byte(i + 2);
-    out[0] = digit(group >> 18U);
-    out[1] = digit(group >> 12U);
-    out[2] = digit(group >> 6U);
-    out[3] = digit(group);
-  }
-  if (const std::size_t left = bytes.size() - i; left > 0) {  // the padding stands there already
-    const std::uint32_t group = (byte(i) << 16U) | (left > 1 ? byte(i + 1) << 8U : 0U);
-    out[0] = digit(group >> 18U);
-    out[1] = digit(group >> 12U);
-    if (left > 1) out[2] = digit(group >> 6U);
-  }
+  const std::size_t after = before + (bytes.size() + 2) / 3 * 4;
+  // The size that is passed is a capacity with libstdc++ 12.
+  text.resize_and_overwrite(after, [&](char* begin, std::size_t) {
+    write_base64(begin + before, bytes);
+    return after;
+  });
 }
 
 std::string base64_encode(std::string_view bytes) {

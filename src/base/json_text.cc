@@ -70,8 +70,9 @@ char* write_special(char* to, std::string_view text, std::size_t& i) {
   return to;
 }
 
-// So much of a text is written at once, in room for the longest that it can become.
-constexpr std::size_t kPieceBytes = 1024;
+// So much of a text is written at once, in room for the longest that it can become: little, for a
+// string that grows is moved.
+constexpr std::size_t kPieceBytes = 64;
 constexpr std::size_t kEscapedBytes = 6;  // "\u001f"
 
 // From text[i] on, a piece or a little more.

@@ -9,8 +9,8 @@
 namespace tidemark::workload {
 namespace {
 
-// A patch of two or three slots' stamps with their history.
-constexpr std::size_t kUsualBytes = 2048;
+// A patch of three slots' stamps with their history, and room for a string's next piece.
+constexpr std::size_t kUsualBytes = 3072;
 constexpr std::string_view kValue = R"(,"value":)";
 constexpr std::string_view kEnd = "}]";  // of an operation, and of the patch as far as it goes
 

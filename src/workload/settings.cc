@@ -87,11 +87,14 @@ struct Level {
 class Lookup {
  public:
   Lookup(const Metadata& own, const Metadata& ns, std::vector<std::string>& problems)
-      : levels_{{{"", &own.annotations},
-                 {"", &own.labels},
-                 {"namespace: ", &ns.annotations},
-                 {"namespace: ", &ns.labels}}},
-        problems_(problems) {}
+      : problems_(problems) {
+    constexpr std::string_view kOfNamespace = "namespace: ";
+    for (const Level& level :
+         {Level{"", &own.annotations}, Level{"", &own.labels}, Level{kOfNamespace, &ns.annotations},
+          Level{kOfNamespace, &ns.labels}}) {
+      if (has_user_key(*level.map)) levels_.push_back(level);
+    }
+  }
 
   // The first value that `parse` accepts, else `fallback`; what it refuses becomes a problem.
   template <typename T, typename Parse>
@@ -143,7 +146,12 @@ class Lookup {
     return std::nullopt;
   }
 
-  std::array<Level, 4> levels_;
+  static bool has_user_key(const StringMap& map) {
+    const auto found = map.lower_bound(kUserPrefix);
+    return found != map.end() && found->first.starts_with(kUserPrefix);
+  }
+
+  std::vector<Level> levels_;  // those that say something
   std::vector<std::string>& problems_;
 };
 
