@@ -48,16 +48,6 @@ void change_guarded(workload::JsonPatch& patch, const MapPlace& place, const Str
   patch.change_map(pointer, place.metadata_exists, place.map_exists, current, wanted);
 }
 
-// "/spec/.../containers/0/image" -> "/spec/.../containers/0/name"; an image volume's pointer ends
-// with "/image/reference".
-std::string name_pointer(const workload::Slot& slot) {
-  const std::string_view tail =
-      slot.type == workload::SlotType::kImageVolume ? "/image/reference" : "/image";
-  std::string_view pointer = slot.image_pointer;
-  pointer.remove_suffix(std::min(tail.size(), pointer.size()));
-  return std::string(pointer) + "/name";
-}
-
 }  // namespace
 
 std::string stored_string(std::string_view text) {
@@ -131,10 +121,12 @@ const workload::Slot* slot_of(const workload::PodTemplate& pod_template, std::st
   return found == pod_template.slots.end() ? nullptr : &*found;
 }
 
-void change_image(workload::JsonPatch& patch, const workload::Slot& slot, std::string_view image) {
-  patch.test(name_pointer(slot), stored_string(slot.name));
-  patch.test(slot.image_pointer, stored_string(slot.image));
-  if (!image.empty() && image != slot.image) patch.replace(slot.image_pointer, json_quote(image));
+void change_image(workload::JsonPatch& patch, const workload::Kind& kind,
+                  const workload::Slot& slot, std::string_view image) {
+  const std::string pointer = slot.image_pointer(kind);
+  patch.test(slot.pointer(kind) + "/name", stored_string(slot.name));
+  patch.test(pointer, stored_string(slot.image));
+  if (!image.empty() && image != slot.image) patch.replace(pointer, json_quote(image));
 }
 
 Result<Patched> patch_guarded(kube::Api& api, const std::string& path, const workload::Kind& kind,

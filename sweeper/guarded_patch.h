@@ -52,7 +52,8 @@ bool put_history(workload::StringMap& annotations, std::vector<workload::History
 const workload::Slot* slot_of(const workload::PodTemplate& pod_template, std::string_view id);
 // Tests that the slot at its place is still this one, with this image; `image`: what is written in
 // its place, "" for nothing.
-void change_image(workload::JsonPatch& patch, const workload::Slot& slot, std::string_view image);
+void change_image(workload::JsonPatch& patch, const workload::Kind& kind,
+                  const workload::Slot& slot, std::string_view image);
 
 // What is to change on an object, as it was just read; nullopt: nothing.
 using PatchMaker =

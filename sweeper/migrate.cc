@@ -167,7 +167,7 @@ std::optional<workload::JsonPatch> migration_patch(const workload::Object& objec
       (change.place == "label" ? labels : annotations).erase(change.key);
     } else if (change.action == Migration::Action::kUnpin) {
       const workload::Slot* slot = slot_of(object.pod_template, change.key);
-      if (slot != nullptr) change_image(patch, *slot, change.value);
+      if (slot != nullptr) change_image(patch, *object.kind, *slot, change.value);
     }
   }
   if (annotations != object.annotations) change_annotations(patch, object, annotations);

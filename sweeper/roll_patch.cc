@@ -117,7 +117,7 @@ workload::JsonPatch make_roll_patch(const workload::Object& object, const Worklo
     if (!planned.changes()) continue;
     const workload::Slot* slot = slot_of(object.pod_template, planned.slot());
     if (slot == nullptr) continue;
-    change_image(patch, *slot, planned.to_image);
+    change_image(patch, *object.kind, *slot, planned.to_image);
     of_template.insert_or_assign(slot->stamp_key(), planned.target_stamp().str());
   }
   if (plan.of->settings.restarted_at) {

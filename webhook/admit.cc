@@ -107,7 +107,7 @@ Result<std::string> Admitter::admit(std::string_view body) {
     record(*review, decision, begin);
     tell(*review, decision);
   }
-  return encode_response(review->uid, decision);
+  return encode_response(review->uid, std::move(decision));
 }
 
 Answers Admitter::look_up(const Review& review, const Assessment& assessment,

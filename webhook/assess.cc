@@ -188,7 +188,7 @@ bool needs_rewriting(const SlotPlan& plan) { return plan.pinned_by_submitted || 
 std::string without_own_images(const Review& review, const std::vector<SlotPlan>& slots) {
   auto object = nlohmann::json::parse(review.object_json, nullptr, /*allow_exceptions=*/false);
   for (const SlotPlan& plan : slots) {
-    const nlohmann::json::json_pointer pointer(plan.slot->image_pointer);
+    const nlohmann::json::json_pointer pointer(plan.slot->image_pointer(*review.kind));
     if (!needs_rewriting(plan) || !object.contains(pointer)) continue;
     object[pointer] = plan.same_reference ? plan.old_image : plan.written;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <map>
 #include <utility>
 
@@ -12,7 +13,6 @@
 namespace tidemark::webhook {
 namespace {
 
-using workload::HistoryEntry;
 using workload::Stamp;
 using workload::StringMap;
 
@@ -22,6 +22,8 @@ constexpr std::string_view kNotKeptReason =
     "the kind's definition drops template annotations (tidemark.dev/mode: pin does without)";
 // A reason in an annotation: a cause in a line, not a page of a registry's HTML.
 constexpr std::size_t kMaxReasonBytes = 256;
+// A warning of a slot with a short name.
+constexpr std::size_t kUsualWarningBytes = 160;
 
 // What becomes of one slot.
 struct SlotResult {
@@ -34,13 +36,27 @@ struct SlotResult {
 };
 
 // `container "app"`, `image volume "data"`: how warnings name a slot.
-std::string describe(const workload::Slot& slot) {
-  constexpr std::array kNames = {"container", "init container", "image volume"};
-  return concat({kNames[static_cast<std::size_t>(slot.type)], " \"", slot.name, "\""});
+void append_description(std::string& out, const workload::Slot& slot) {
+  constexpr std::array<std::string_view, 3> kNames = {"container", "init container",
+                                                      "image volume"};
+  out.append(kNames[static_cast<std::size_t>(slot.type)]);
+  out.append(" \"").append(slot.name).append("\"");
 }
 
-std::string warning_for(const SlotPlan& plan, std::string_view text) {
-  return concat({"tidemark: ", describe(*plan.slot), ": ", text});
+std::string describe(const workload::Slot& slot) {
+  std::string out;
+  append_description(out, slot);
+  return out;
+}
+
+std::string warning_for(const SlotPlan& plan, std::initializer_list<std::string_view> text) {
+  std::string warning;
+  warning.reserve(kUsualWarningBytes);
+  warning.append("tidemark: ");
+  append_description(warning, *plan.slot);
+  warning.append(": ");
+  for (const std::string_view part : text) warning.append(part);
+  return warning;
 }
 
 std::string short_form(const image::Digest& digest) {
@@ -77,18 +93,24 @@ class Decider {
   }
 
   void write_history() {
-    decision_.changes.reserve(results_.size());
+    workload::HistoryWriter writer(results_.size() + assessment_.history.size());
     for (std::size_t i = 0; i < results_.size(); ++i) {
       const SlotPlan& plan = assessment_.slots[i];
       const auto& stamp = results_[i].stamp;
       if (!stamp || stamp == plan.old_stamp) continue;
-      decision_.changes.push_back({.time = now_,
-                                   .slot = plan.slot->id(),
-                                   .from = plan.old_stamp ? plan.old_stamp->str() : "",
-                                   .to = stamp->str(),
-                                   .why = std::string(results_[i].why),
-                                   .by = review_.user});
+      const std::string id = plan.slot->id();
+      const auto from = plan.old_stamp ? std::string_view(plan.old_stamp->str()) : "";
+      writer.add(workload::HistoryWriter::Entry{.time = now_,
+                                                .slot = id,
+                                                .from = from,
+                                                .to = stamp->str(),
+                                                .why = results_[i].why,
+                                                .by = review_.user});
     }
+    stamps_changed_ = writer.size() > 0;
+    if (!stamps_changed_) return;
+    for (const workload::HistoryEntry& entry : assessment_.history) writer.add(entry);
+    history_ = std::move(writer).take();
   }
 
   // The workload's own annotations: history, held, unstamped, change-cause.
@@ -106,6 +128,7 @@ class Decider {
   }
 
   void write_warnings() {
+    decision_.warnings.reserve(decision_.warnings.size() + results_.size());
     if (assessment_.edited) {
       for (const std::string& problem : assessment_.problems) {
         // runbook: warning: `tidemark.dev/KEY: ...` | an annotation of Tidemark's on the workload
@@ -141,7 +164,7 @@ class Decider {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       const workload::Slot& slot = *assessment_.slots[i].slot;
       if (results_[i].image == slot.image) continue;
-      decision_.patch.replace(slot.image_pointer, json_quote(results_[i].image));
+      decision_.patch.replace(slot.image_pointer(*object.kind), json_quote(results_[i].image));
     }
     decision_.patch.change_map("/metadata/annotations", object.has_metadata, object.has_annotations,
                                object.annotations, own_annotations());
@@ -163,7 +186,7 @@ class Decider {
     } else if (decision_.patch.empty()) {
       decision_.outcome = Outcome::kUntouched;
     } else {
-      const bool renewed = assessment_.edited || !decision_.changes.empty();
+      const bool renewed = assessment_.edited || stamps_changed_;
       decision_.outcome = renewed ? Outcome::kStamped : Outcome::kCarried;
     }
   }
@@ -301,8 +324,8 @@ class Decider {
       // pulls that | `tidemark.dev/mode: pin` on the workload for as long as the hold, or `kubectl
       // tidemark resume`
       decision_.warnings.push_back(
-          warning_for(plan, "held at " + short_form(plan.old_stamp->digest()) +
-                                " but not pinned: new pods may run " + short_form(*answer)));
+          warning_for(plan, {"held at ", short_form(plan.old_stamp->digest()),
+                             " but not pinned: new pods may run ", short_form(*answer)}));
     }
     std::string image = plan.old_pinned ? plan.old_image : plan.written;
     if (pins(plan) && !plan.old_pinned) {
@@ -347,15 +370,15 @@ class Decider {
     // runbook: warning: `rolled back to DIGEST` | a `rollout undo`, or the stamps of an older
     // revision applied: the older digest is back, and what was left is held until the tag moves on
     // | nothing; `kubectl tidemark resume` ends the hold before
-    decision_.warnings.push_back(warning_for(plan, rolled_back_to(plan)));
+    decision_.warnings.push_back(warning_for(plan, {rolled_back_to(plan)}));
     if (pin && !pins(plan)) {
       // runbook: warning: `image pinned meanwhile` | the tag means another digest than the one
       // that came back, so the image names the digest until the tag moves on | where a GitOps tool
       // owns the image, let it ignore that field (`ignoreDifferences`); or `webhook.pinOnRollback:
       // false`
       decision_.warnings.push_back(
-          warning_for(plan, "image pinned meanwhile: GitOps tools need ignoreDifferences on " +
-                                plan.slot->image_pointer));
+          warning_for(plan, {"image pinned meanwhile: GitOps tools need ignoreDifferences on ",
+                             plan.slot->image_pointer(*review_.kind)}));
     }
     return result;
   }
@@ -379,8 +402,8 @@ class Decider {
       // time, refused, or has no such tag: the stamp that was there stays | the cause says which;
       // `kubectl tidemark explain` asks again. The sweeper makes up for it
       decision_.warnings.push_back(
-          warning_for(plan, plan.reference->tagged() + " keeps its stamp of " +
-                                short_form(plan.old_stamp->digest()) + ": " + error.message));
+          warning_for(plan, {plan.reference->tagged(), " keeps its stamp of ",
+                             short_form(plan.old_stamp->digest()), ": ", error.message}));
       SlotResult result = stamped(plan, plan.old_stamp->digest(), workload::kWhyEdited);
       if (pins(plan) && plan.old_pinned) result.image = plan.old_image;
       result.failed = true;
@@ -396,7 +419,7 @@ class Decider {
     // runbook: warning: `... not stamped: CAUSE` | the same, and there is no stamp to keep (a new
     // slot, or another tag); also an image that cannot be read | as above; the next sweep takes a
     // baseline from what the pods run
-    decision_.warnings.push_back(warning_for(plan, not_stamped(plan, result)));
+    decision_.warnings.push_back(warning_for(plan, {not_stamped(plan, result)}));
     return result;
   }
 
@@ -440,10 +463,9 @@ class Decider {
     }
   }
 
-  void set_history(StringMap& wanted) const {
-    if (decision_.changes.empty()) return;
-    workload::set_or_erase(wanted, workload::kHistoryKey,
-                           workload::dump_history(decision_.changes, assessment_.history));
+  void set_history(StringMap& wanted) {
+    if (!stamps_changed_) return;
+    workload::set_or_erase(wanted, workload::kHistoryKey, std::move(history_));
   }
 
   void set_held(StringMap& wanted) const {
@@ -488,18 +510,18 @@ class Decider {
   }
 
   void set_change_cause(StringMap& wanted) const {
-    const std::string key(workload::kChangeCauseKey);
+    constexpr std::string_view key = workload::kChangeCauseKey;
     for (std::size_t i = 0; i < results_.size(); ++i) {
       if (!results_[i].rolled_back || (wanted.contains(key) && !is_our_cause(wanted))) continue;
       const SlotPlan& plan = assessment_.slots[i];
-      wanted[key] = std::string(workload::kChangeCausePrefix) + plan.slot->id() +
-                    " rolled back to " + short_form(plan.rollback_to->digest());
+      wanted[std::string(key)] = std::string(workload::kChangeCausePrefix) + plan.slot->id() +
+                                 " rolled back to " + short_form(plan.rollback_to->digest());
       return;
     }
     if (assessment_.edited) {
-      if (is_our_cause(wanted)) wanted.erase(key);
+      if (is_our_cause(wanted)) wanted.erase(wanted.find(key));
     } else if (!wanted.contains(key) && is_our_cause(old_annotations_)) {
-      wanted[key] = old_annotations_.at(key);
+      wanted.insert(*old_annotations_.find(key));
     }
   }
 
@@ -544,7 +566,7 @@ class Decider {
       // into the file; to go back, `rollout undo` or another policy
       decision_.warnings.push_back(warning_for(
           plan,
-          "keeps " + plan.written + ", which its policy chose in place of " + plan.slot->image));
+          {"keeps ", plan.written, ", which its policy chose in place of ", plan.slot->image}));
     }
   }
 
@@ -579,8 +601,8 @@ class Decider {
       // image of that tag does not pull it again, whatever the stamp says | `imagePullPolicy:
       // Always`, or `tidemark.dev/on-cached-policy: pin`
       decision_.warnings.push_back(
-          warning_for(plan, concat({"imagePullPolicy is ", pull_policy,
-                                    ": a node may run an older image than the one stamped"})));
+          warning_for(plan, {"imagePullPolicy is ", pull_policy,
+                             ": a node may run an older image than the one stamped"}));
     }
   }
 
@@ -590,9 +612,10 @@ class Decider {
       if (plan.step != Step::kResolve || plan.reference->tag() != "latest") continue;
       // runbook: warning: `... is pinned by the tag latest` | pin mode with
       // `webhook.warnOnLatest`: the manifest does not say what runs | name a version
-      decision_.warnings.push_back(warning_for(
-          plan, plan.written + " is pinned by the tag latest: name a version, so that the manifest "
-                               "says what runs"));
+      decision_.warnings.push_back(
+          warning_for(plan, {plan.written,
+                             " is pinned by the tag latest: name a version, so that the manifest "
+                             "says what runs"}));
     }
   }
 
@@ -619,6 +642,8 @@ class Decider {
   std::vector<SlotResult> results_;  // one for each of assessment_.slots
   StringMap template_annotations_;   // as they are to be
   StringMap own_annotations_;        // as they are to be; unused for a Pod
+  bool stamps_changed_ = false;
+  std::string history_;  // the new one, where stamps changed; until it is among the annotations
   Decision decision_;
 };
 

@@ -50,10 +50,9 @@ struct Note {
 struct Decision {
   Outcome outcome = Outcome::kUntouched;
   workload::JsonPatch patch;
-  std::vector<std::string> warnings;            // one line each, for people
-  std::optional<std::string> denial;            // set: the request is refused with this message
-  std::vector<workload::HistoryEntry> changes;  // what this decision adds to the history
-  std::vector<Note> notes;                      // at most one of each reason
+  std::vector<std::string> warnings;  // one line each, for people
+  std::optional<std::string> denial;  // set: the request is refused with this message
+  std::vector<Note> notes;            // at most one of each reason
 };
 
 Decision decide(const Review& review, const Assessment& assessment, const Answers& answers,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/function_ref.h"
 #include "workload/object_reader.h"
 
 namespace tidemark::webhook {
@@ -37,9 +38,10 @@ error_code read_bool(ondemand::value value, bool& into) {
   return null ? simdjson::SUCCESS : value.get_bool().get(into);
 }
 
+using VisitField = FunctionRef<error_code(std::string_view, ondemand::value)>;
+
 // Calls `field` with every key and value of an object.
-template <typename Field>
-error_code for_each_field(ondemand::object object, const Field& field) {
+error_code for_each_field(ondemand::object object, VisitField field) {
   for (auto entry : object) {
     std::string_view key;
     if (const auto error = entry.unescaped_key().get(key)) return error;
@@ -49,8 +51,7 @@ error_code for_each_field(ondemand::object object, const Field& field) {
 }
 
 // null counts as an object without fields.
-template <typename Field>
-error_code for_each_field(ondemand::value value, const Field& field) {
+error_code for_each_field(ondemand::value value, VisitField field) {
   bool null = false;
   if (const auto error = value.is_null().get(null)) return error;
   if (null) return simdjson::SUCCESS;
@@ -74,12 +75,12 @@ std::unexpected<Error> invalid(std::string message) {
 // One pass over the review, in which the objects are read where they stand.
 class ReviewReader {
  public:
-  // `copy`: of `body`, padded for `parser`.
+  // `copy`: of `body`, padded for `parser`. `out`: a new review; of no use after an error.
   ReviewReader(std::string_view body, simdjson::padded_string_view copy, ondemand::parser& parser,
-               const workload::KindTable& kinds)
-      : body_(body), copy_(copy), parser_(parser), kinds_(kinds) {}
+               const workload::KindTable& kinds, Review& out)
+      : body_(body), copy_(copy), parser_(parser), kinds_(kinds), review_(out) {}
 
-  Result<Review> read() {
+  Status read() {
     if (const auto error = read_root()) {
       if (problem_) return fail(*std::move(problem_));
       return invalid(std::string(simdjson::error_message(error)));
@@ -96,11 +97,9 @@ class ReviewReader {
     if (!has_workload()) {
       review_.object.reset();
       review_.old_object.reset();
-      return std::move(review_);
+      return {};
     }
-    const auto complete = complete_objects();
-    if (!complete) return fail(complete.error());
-    return std::move(review_);
+    return complete_objects();
   }
 
  private:
@@ -182,12 +181,12 @@ class ReviewReader {
     ondemand::object fields;
     if (const auto error = value.get_object().get(fields)) return error;
     if (has_workload()) {
-      auto read = workload::read_object(fields, *kind(), workload::ManagedFields::kSkip);
+      const auto read =
+          workload::read_object(fields, *kind(), workload::ManagedFields::kSkip, object.emplace());
       if (!read) {
         problem_ = invalid_object(field, read.error());
         return simdjson::TAPE_ERROR;
       }
-      object = *std::move(read);
     } else {
       std::string_view skipped;
       if (const auto error = fields.raw_json().get(skipped)) return error;
@@ -201,7 +200,7 @@ class ReviewReader {
     return simdjson::SUCCESS;
   }
 
-  Result<void> complete_objects() {
+  Status complete_objects() {
     if (review_.object_json.empty()) return invalid("request.object is missing");
     auto read = complete(review_.object_json, "object", review_.object);
     if (!read || review_.operation == Operation::kCreate) {
@@ -212,8 +211,8 @@ class ReviewReader {
     return complete(review_.old_object_json, "oldObject", review_.old_object);
   }
 
-  Result<void> complete(std::string_view json, std::string_view field,
-                        std::optional<workload::Object>& object) {
+  Status complete(std::string_view json, std::string_view field,
+                  std::optional<workload::Object>& object) {
     if (object && object->kind == review_.kind) return {};
     auto read = workload::parse_object(json, *review_.kind, workload::ManagedFields::kSkip);
     if (!read) return fail(invalid_object(field, read.error()));
@@ -235,7 +234,7 @@ class ReviewReader {
   bool has_request_ = false;
   std::string group_, version_;
   std::string operation_;
-  Review review_;
+  Review& review_;
   std::optional<Error> problem_;  // of an object, where the walk ended
 };
 
@@ -268,8 +267,10 @@ Result<Review> ReviewDecoder::decode(std::string_view body, const workload::Kind
   buffers->copy.reserve(body.size() + simdjson::SIMDJSON_PADDING);
   buffers->copy.assign(body).append(simdjson::SIMDJSON_PADDING, ' ');
   const simdjson::padded_string_view copy(buffers->copy.data(), body.size(), buffers->copy.size());
-  auto review = ReviewReader(body, copy, buffers->parser, kinds).read();
+  Result<Review> review;
+  const auto read = ReviewReader(body, copy, buffers->parser, kinds, *review).read();
   if (body.size() <= kMaxKeptBytes) give_back(std::move(buffers));
+  if (!read) review = fail(read.error());
   return review;
 }
 

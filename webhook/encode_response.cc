@@ -15,10 +15,8 @@ constexpr std::size_t kUsualBytes = 1024;
 // "tidemark: and 12345 more warnings", at most.
 constexpr std::size_t kMoreBytes = 64;
 
-std::string one_line(std::string_view text) {
-  std::string line(text);
-  std::ranges::replace_if(
-      line, [](char c) { return static_cast<unsigned char>(c) < 0x20U || c == 0x7F; }, ' ');
+std::string one_line(std::string line) {
+  for (char& c : line) c = static_cast<unsigned char>(c) < 0x20U || c == 0x7F ? ' ' : c;
   if (line.size() <= kMaxWarningBytes) return line;
   constexpr std::string_view kCut = "...";
   return cut(line, kMaxWarningBytes - kCut.size()).append(kCut);
@@ -26,13 +24,13 @@ std::string one_line(std::string_view text) {
 
 }  // namespace
 
-std::vector<std::string> bound_warnings(std::span<const std::string> warnings) {
+std::vector<std::string> bound_warnings(std::vector<std::string> warnings) {
   std::vector<std::string> bounded;
   bounded.reserve(warnings.size());
   std::size_t total = 0;
   std::size_t left_out = 0;
-  for (const std::string& warning : warnings) {
-    std::string line = one_line(warning);
+  for (std::string& warning : warnings) {
+    std::string line = one_line(std::move(warning));
     if (std::ranges::find(bounded, line) != bounded.end()) continue;
     if (left_out > 0 || total + line.size() > kMaxWarningsBytes - kMoreBytes) {
       ++left_out;
@@ -47,9 +45,9 @@ std::vector<std::string> bound_warnings(std::span<const std::string> warnings) {
   return bounded;
 }
 
-std::string encode_response(std::string_view uid, const Decision& decision) {
+std::string encode_response(std::string_view uid, Decision decision) {
   const std::string& patch = decision.patch.str();
-  const auto warnings = bound_warnings(decision.warnings);
+  const auto warnings = bound_warnings(std::move(decision.warnings));
   std::string json;
   json.reserve(kUsualBytes + patch.size() / 3 * 4);
   json += R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":)";

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,10 +18,10 @@ namespace tidemark::webhook {
 inline constexpr std::size_t kMaxWarningBytes = 256;
 inline constexpr std::size_t kMaxWarningsBytes = 4096;
 
-std::string encode_response(std::string_view uid, const Decision& decision);
+std::string encode_response(std::string_view uid, Decision decision);
 
 // One line each, without repetition, cut at a character within the bounds above; what does not fit
 // is counted in the last one.
-std::vector<std::string> bound_warnings(std::span<const std::string> warnings);
+std::vector<std::string> bound_warnings(std::vector<std::string> warnings);
 
 }  // namespace tidemark::webhook

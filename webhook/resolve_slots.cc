@@ -204,6 +204,7 @@ Answers resolve_slots(const Review& review, const Assessment& assessment, const 
   ask_again(again, queries, lookups, deadline, answers);
 
   Answers result;
+  result.reserve(queries.size());
   for (std::size_t i = 0; i < queries.size(); ++i) {
     auto answer = to_answer(queries[i], std::move(answers[i]), problems);
     result.add(std::move(queries[i].reference), std::move(answer));

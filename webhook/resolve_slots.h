@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,7 @@ namespace tidemark::webhook {
 // An error's message does not repeat the reference.
 class Answers {
  public:
+  void reserve(std::size_t count) { answers_.reserve(count); }
   void add(image::Reference reference, Result<image::Digest> answer);
   // nullptr: that was not asked.
   const Result<image::Digest>* find(const image::Reference& reference) const;

@@ -9,13 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <concepts>
 #include <cstddef>
-#include <functional>
 #include <iterator>
 #include <span>
 #include <utility>
 
+#include "base/function_ref.h"
 #include "base/json_text.h"
 #include "base/text.h"
 #include "workload/object_reader.h"
@@ -84,8 +83,8 @@ class Reader {
  private:
   // Calls `visit(key, value)` for each field that is not null; it answers whether it knew the key.
   // A known key that comes twice is refused: parsers differ in which of the two they believe.
-  template <std::invocable<std::string_view, ondemand::value> Visit>
-  void fields(ondemand::object object, Visit visit) {
+  using VisitField = FunctionRef<bool(std::string_view, ondemand::value)>;
+  void fields(ondemand::object object, VisitField visit) {
     std::array<std::string_view, kMaxKnownFields> seen;
     std::size_t count = 0;
     for (auto field : object) {
@@ -108,8 +107,8 @@ class Reader {
     std::size_t index = 0;
   };
 
-  template <std::invocable<std::size_t, ondemand::value> Visit>
-  void elements(ondemand::array array, Visit visit) {
+  using VisitElement = FunctionRef<void(std::size_t, ondemand::value)>;
+  void elements(ondemand::array array, VisitElement visit) {
     std::size_t index = 0;
     for (auto element : array) {
       path_.push_back({.key = {}, .index = index});
@@ -363,13 +362,8 @@ class Reader {
 
   // Without a name (the API server will refuse it) a container is no slot: no key could hold it.
   void read_containers(ondemand::array containers, SlotType type, std::vector<Slot>& slots) {
-    const std::string list = path();
     elements(containers, [&](std::size_t index, ondemand::value element) {
-      Slot slot{.type = type,
-                .name = {},
-                .image = {},
-                .pull_policy = {},
-                .image_pointer = concat({list, "/", std::to_string(index), "/image"})};
+      Slot slot{.type = type, .name = {}, .image = {}, .pull_policy = {}, .index = index};
       fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
         if (key == "name") return slot.name = text(value), true;
         if (key == "image") return slot.image = text(value), true;
@@ -381,18 +375,17 @@ class Reader {
   }
 
   void read_volumes(ondemand::array volumes) {
-    elements(volumes, [&](std::size_t, ondemand::value element) {
+    elements(volumes, [&](std::size_t index, ondemand::value element) {
       Slot slot{.type = SlotType::kImageVolume,
                 .name = {},
                 .image = {},
                 .pull_policy = {},
-                .image_pointer = {}};
+                .index = index};
       bool is_image = false;
       fields(element.get_object(), [&](std::string_view key, ondemand::value value) {
         if (key == "name") return slot.name = text(value), true;
         if (key != "image") return false;
         is_image = true;
-        slot.image_pointer = path() + "/reference";
         fields(value.get_object(), [&](std::string_view part, ondemand::value of_part) {
           if (part == "reference") return slot.image = text(of_part), true;
           if (part == "pullPolicy") return slot.pull_policy = text(of_part), true;
@@ -430,6 +423,16 @@ std::unexpected<Error> malformed(const Kind& kind, std::string_view path, std::s
 
 }  // namespace
 
+std::string Slot::pointer(const Kind& kind_of_object) const {
+  constexpr std::array<std::string_view, 3> kLists = {"containers", "initContainers", "volumes"};
+  return concat({kind_of_object.template_pointer, "/spec/", kLists[static_cast<std::size_t>(type)],
+                 "/", std::to_string(index)});
+}
+
+std::string Slot::image_pointer(const Kind& kind_of_object) const {
+  return pointer(kind_of_object) + (type == SlotType::kImageVolume ? "/image/reference" : "/image");
+}
+
 std::string Slot::stamp_key() const {
   const bool volume = type == SlotType::kImageVolume;
   return concat({volume ? kVolumeStampPrefix : kStampPrefix, name});
@@ -457,10 +460,9 @@ std::string effective_pull_policy(const Slot& slot) {
   return reference && reference->tag() == "latest" ? "Always" : "IfNotPresent";
 }
 
-Result<Object> read_object(ondemand::object json, const Kind& kind, ManagedFields managed) {
-  Object object;
-  object.kind = &kind;
-  Reader reader(kind, managed, object);
+Status read_object(ondemand::object json, const Kind& kind, ManagedFields managed, Object& out) {
+  out.kind = &kind;
+  Reader reader(kind, managed, out);
   try {
     reader.read(json);
   } catch (const simdjson::simdjson_error& error) {
@@ -468,7 +470,7 @@ Result<Object> read_object(ondemand::object json, const Kind& kind, ManagedField
   } catch (const Malformed& error) {
     return malformed(kind, reader.path(), error.reason);
   }
-  return object;
+  return {};
 }
 
 Result<Object> parse_object(std::string_view json, const Kind& kind, ManagedFields managed) {
@@ -485,8 +487,9 @@ Result<Object> parse_object(std::string_view json, const Kind& kind, ManagedFiel
   auto error = parser.iterate(padded).get(document);
   if (!error) error = document.get_object().get(root);
   if (error) return malformed(kind, {}, simdjson::error_message(error));
-  auto object = read_object(root, kind, managed);
-  if (object && document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
+  Result<Object> object;
+  if (auto read = read_object(root, kind, managed, *object); !read) return fail(read.error());
+  if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
     return malformed(kind, {}, "is followed by something else");
   }
   return object;

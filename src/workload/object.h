@@ -27,9 +27,13 @@ enum class SlotType { kContainer, kInitContainer, kImageVolume };
 struct Slot {
   SlotType type = SlotType::kContainer;
   std::string name;
-  std::string image;          // as written
-  std::string pull_policy;    // as written, "" where absent
-  std::string image_pointer;  // JSON pointer from the object's root to the image string
+  std::string image;        // as written
+  std::string pull_policy;  // as written, "" where absent
+  std::size_t index = 0;    // in the list of its type
+
+  // JSON pointers from the root of an object of this kind: to the slot, and to its image string.
+  std::string pointer(const Kind& kind_of_object) const;
+  std::string image_pointer(const Kind& kind_of_object) const;
 
   std::string stamp_key() const;
   // "app" or "volume/data": how history, held and unstamped name the slot.

@@ -12,7 +12,8 @@
 
 namespace tidemark::workload {
 
-Result<Object> read_object(simdjson::ondemand::object json, const Kind& kind,
-                           ManagedFields managed);
+// `out`: a new object; of no use after an error.
+Status read_object(simdjson::ondemand::object json, const Kind& kind, ManagedFields managed,
+                   Object& out);
 
 }  // namespace tidemark::workload

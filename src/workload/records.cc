@@ -112,33 +112,44 @@ std::vector<HistoryEntry> push_history(std::vector<HistoryEntry> newer,
   return newer;
 }
 
-// Written as text: it is the one record of every admission.
 std::string dump_history(const std::vector<HistoryEntry>& entries) {
-  return dump_history(entries, {});
+  HistoryWriter writer(entries.size());
+  for (const HistoryEntry& entry : entries) writer.add(entry);
+  return std::move(writer).take();
 }
 
-std::string dump_history(const std::vector<HistoryEntry>& newer,
-                         const std::vector<HistoryEntry>& older) {
-  const std::size_t count = std::min(newer.size() + older.size(), kMaxHistoryEntries);
-  if (count == 0) return {};
-  std::string out;
-  out.reserve(count * kUsualEntryBytes);
-  const auto member = [&out](std::string_view key, const std::string& value) {
-    append_json_quoted(out.append(key), value);
+HistoryWriter::HistoryWriter(std::size_t entries) {
+  text_.reserve(std::min(entries, kMaxHistoryEntries) * kUsualEntryBytes);
+}
+
+// Written as text: it is the one record of every admission.
+void HistoryWriter::add(const Entry& entry) {
+  if (count_ == kMaxHistoryEntries) return;
+  const auto member = [this](std::string_view key, std::string_view value) {
+    append_json_quoted(text_.append(key), value);
   };
-  for (std::size_t i = 0; i < count; ++i) {
-    const HistoryEntry& entry = i < newer.size() ? newer[i] : older[i - newer.size()];
-    out.push_back(i == 0 ? '[' : ',');
-    member(R"({"time":)", entry.time);
-    member(R"(,"slot":)", entry.slot);
-    if (!entry.from.empty()) member(R"(,"from":)", entry.from);
-    member(R"(,"to":)", entry.to);
-    member(R"(,"why":)", entry.why);
-    if (!entry.by.empty()) member(R"(,"by":)", entry.by);
-    out.push_back('}');
-  }
-  out.push_back(']');
-  return out;
+  text_.push_back(count_++ == 0 ? '[' : ',');
+  member(R"({"time":)", entry.time);
+  member(R"(,"slot":)", entry.slot);
+  if (!entry.from.empty()) member(R"(,"from":)", entry.from);
+  member(R"(,"to":)", entry.to);
+  member(R"(,"why":)", entry.why);
+  if (!entry.by.empty()) member(R"(,"by":)", entry.by);
+  text_.push_back('}');
+}
+
+void HistoryWriter::add(const HistoryEntry& entry) {
+  add(Entry{.time = entry.time,
+            .slot = entry.slot,
+            .from = entry.from,
+            .to = entry.to,
+            .why = entry.why,
+            .by = entry.by});
+}
+
+std::string HistoryWriter::take() && {
+  if (count_ > 0) text_.push_back(']');
+  return std::move(text_);
 }
 
 bool is_roll(const HistoryEntry& entry) {

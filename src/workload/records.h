@@ -47,9 +47,32 @@ std::vector<HistoryEntry> parse_history(std::string_view json);
 std::vector<HistoryEntry> push_history(std::vector<HistoryEntry> newer,
                                        const std::vector<HistoryEntry>& older);
 std::string dump_history(const std::vector<HistoryEntry>& entries);  // "" where empty
-// As of push_history(newer, older).
-std::string dump_history(const std::vector<HistoryEntry>& newer,
-                         const std::vector<HistoryEntry>& older);
+
+// Writes a history from what its entries are made of, the newest first. What comes after
+// kMaxHistoryEntries is left out.
+class HistoryWriter {
+ public:
+  // The parts of a HistoryEntry.
+  struct Entry {
+    std::string_view time;
+    std::string_view slot;
+    std::string_view from;
+    std::string_view to;
+    std::string_view why;
+    std::string_view by;
+  };
+  // `entries`: about how many will come.
+  explicit HistoryWriter(std::size_t entries);
+  void add(const Entry& entry);
+  void add(const HistoryEntry& entry);
+  std::size_t size() const { return count_; }
+  std::string take() &&;  // "" where nothing was added
+
+ private:
+  std::string text_;
+  std::size_t count_ = 0;
+};
+
 // True where some entry of `slot` names this digest, in from or to.
 bool history_lists(const std::vector<HistoryEntry>& entries, std::string_view slot,
                    const image::Digest& digest);

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <fstream>
 #include <latch>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fnv.h"
+#include "base/function_ref.h"
 #include "base/host_name.h"
 #include "base/json_text.h"
 #include "base/log.h"
@@ -26,6 +28,19 @@ namespace tidemark {
 namespace {
 
 using std::chrono::milliseconds;
+
+TEST(FunctionRef, CallsWhatItIsAViewOf) {
+  int calls = 0;
+  const auto add = [&](std::unique_ptr<int> a, int b) {
+    ++calls;
+    return *a + b;
+  };
+  const FunctionRef<int(std::unique_ptr<int>, int)> ref(add);
+  const auto copy = ref;
+  EXPECT_EQ(ref(std::make_unique<int>(2), 3), 5);
+  EXPECT_EQ(copy(std::make_unique<int>(4), 3), 7);
+  EXPECT_EQ(calls, 2);
+}
 
 TEST(Error, WithinPutsTheContextFirstAndKeepsTheRest) {
   Error error{.kind = ErrorKind::kTooMany,

@@ -26,10 +26,11 @@ Object parsed(std::string_view text, std::string_view kind) {
 }
 
 using SlotRow = std::tuple<SlotType, std::string, std::string, std::string, std::string>;
-std::vector<SlotRow> rows(const PodTemplate& pod_template) {
+std::vector<SlotRow> rows(const Object& object) {
   std::vector<SlotRow> out;
-  for (const Slot& slot : pod_template.slots) {
-    out.emplace_back(slot.type, slot.name, slot.image, slot.pull_policy, slot.image_pointer);
+  for (const Slot& slot : object.pod_template.slots) {
+    out.emplace_back(slot.type, slot.name, slot.image, slot.pull_policy,
+                     slot.image_pointer(*object.kind));
   }
   return out;
 }
@@ -67,7 +68,7 @@ TEST(Object, ReadsADeployment) {
   EXPECT_EQ(pods.image_pull_secrets, (std::vector<std::string>{"pull-a", "pull-b"}));
   EXPECT_EQ(pods.service_account, "shop");
   const std::string spec = "/spec/template/spec/";
-  EXPECT_EQ(rows(pods),
+  EXPECT_EQ(rows(object),
             (std::vector<SlotRow>{{SlotType::kInitContainer, "migrate", "busybox", "Always",
                                    spec + "initContainers/0/image"},
                                   {SlotType::kInitContainer, "logs", "fluent/fluent-bit:3.1",
@@ -81,7 +82,7 @@ TEST(Object, ReadsADeployment) {
                                    "IfNotPresent", spec + "volumes/1/image/reference"}}));
   const json whole = json::parse(text);
   for (const Slot& slot : pods.slots) {
-    EXPECT_EQ(whole.at(json::json_pointer(slot.image_pointer)), slot.image);
+    EXPECT_EQ(whole.at(json::json_pointer(slot.image_pointer(*object.kind))), slot.image);
     EXPECT_EQ(find_slot(pods, slot.stamp_key()), &slot);
   }
   EXPECT_EQ(find_slot(pods, "digest.tidemark.dev/model"), nullptr);
@@ -100,7 +101,7 @@ TEST(Object, ReadsEveryKind) {
     ASSERT_FALSE(object.pod_template.slots.empty()) << name;
     const json whole = json::parse(text);
     for (const Slot& slot : object.pod_template.slots) {
-      EXPECT_EQ(whole.at(json::json_pointer(slot.image_pointer)), slot.image) << name;
+      EXPECT_EQ(whole.at(json::json_pointer(slot.image_pointer(*object.kind))), slot.image) << name;
     }
   }
 }
@@ -117,7 +118,7 @@ TEST(Object, ReadsWhatARolloutDependsOn) {
 TEST(Object, ReadsACronJobsInnerTemplate) {
   const Object object = parsed(read_workload("cronjob"), "cj");
   ASSERT_EQ(object.pod_template.slots.size(), 1U);
-  EXPECT_EQ(object.pod_template.slots[0].image_pointer,
+  EXPECT_EQ(object.pod_template.slots[0].image_pointer(*object.kind),
             "/spec/jobTemplate/spec/template/spec/containers/0/image");
   EXPECT_EQ(object.pod_template.annotations.size(), 1U);
   EXPECT_TRUE(object.pod_template.annotations.contains("digest.tidemark.dev/app"));
@@ -139,7 +140,7 @@ TEST(Object, APodIsItsOwnTemplate) {
   EXPECT_TRUE(object.pod_template.has_annotations);
   EXPECT_EQ(object.pod_template.annotations, object.annotations);
   ASSERT_EQ(object.pod_template.slots.size(), 1U);
-  EXPECT_EQ(object.pod_template.slots[0].image_pointer, "/spec/containers/0/image");
+  EXPECT_EQ(object.pod_template.slots[0].image_pointer(*object.kind), "/spec/containers/0/image");
   EXPECT_EQ(object.managed.at(0).stamp_keys, std::vector<std::string>{"digest.tidemark.dev/app"});
 }
 
@@ -191,7 +192,7 @@ TEST(Object, ReadsACustomKind) {
   ASSERT_TRUE(object) << object.error().message;
   ASSERT_EQ(object->pod_template.slots.size(), 1U);
   EXPECT_FALSE(object->pod_template.has_metadata);
-  EXPECT_EQ(object->pod_template.slots[0].image_pointer,
+  EXPECT_EQ(object->pod_template.slots[0].image_pointer(*object->kind),
             "/metadata2/a~1b/pod/spec/containers/0/image");
   // Fields that have the name of a Deployment's but not its type mean something else.
   const auto odd = parse_object(
@@ -215,7 +216,7 @@ TEST(Object, ReadsTheCustomKindsOfOthers) {
       clone_set);
   ASSERT_TRUE(clones) << clones.error().message;
   ASSERT_EQ(clones->pod_template.slots.size(), 2U);
-  EXPECT_EQ(clones->pod_template.slots[0].image_pointer,
+  EXPECT_EQ(clones->pod_template.slots[0].image_pointer(*clones->kind),
             "/spec/template/spec/initContainers/0/image");
   EXPECT_EQ(clones->update_strategy, "InPlaceIfPossible");
   EXPECT_FALSE(clones->partition) << "a StatefulSet's is elsewhere";
@@ -253,7 +254,7 @@ TEST(Object, SkipsContainersThatCannotHaveAStamp) {
   ASSERT_EQ(object.pod_template.slots.size(), 1U);
   EXPECT_EQ(object.pod_template.slots[0].name, "c");
   EXPECT_EQ(object.pod_template.slots[0].image, "");
-  EXPECT_EQ(object.pod_template.slots[0].image_pointer, "/spec/containers/2/image");
+  EXPECT_EQ(object.pod_template.slots[0].image_pointer(*object.kind), "/spec/containers/2/image");
 }
 
 // The same object whatever the order of its fields, and as a view into a larger text.
@@ -277,7 +278,7 @@ TEST(Object, DoesNotDependOnTheOrderOfFields) {
   const std::string larger = "[" + other + ",{\"trailing\":1}]";
   const Object a = parsed(text, "deployment");
   const Object b = parsed(std::string_view(larger).substr(1, other.size()), "deployment");
-  EXPECT_EQ(rows(a.pod_template), rows(b.pod_template));
+  EXPECT_EQ(rows(a), rows(b));
   EXPECT_EQ(a.annotations, b.annotations);
   EXPECT_EQ(a.pod_template.annotations, b.pod_template.annotations);
   EXPECT_EQ(a.managed.at(0).stamp_keys, b.managed.at(0).stamp_keys);
