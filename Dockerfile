@@ -99,8 +99,8 @@ FROM scratch
 COPY --from=build /image/ /
 # The static OpenSSL looks for authorities where Debian has them by packages that are not here.
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
-# A thread keeps as many freed pieces of each size for itself as an admission makes, in place of 7: beyond them threads wait
-# for each other's heap.
-ENV GLIBC_TUNABLES=glibc.malloc.tcache_count=32
+# A thread keeps as many freed pieces of each size for itself as an admission makes, in place of 7, and a review's text too, in
+# place of what is up to 1 KiB: beyond them threads wait for each other's heap.
+ENV GLIBC_TUNABLES=glibc.malloc.tcache_count=32:glibc.malloc.tcache_max=16384
 USER 65532:65532
 ENTRYPOINT ["/tidemark"]
