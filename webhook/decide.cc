@@ -514,12 +514,13 @@ class Decider {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       if (!results_[i].rolled_back || (wanted.contains(key) && !is_our_cause(wanted))) continue;
       const SlotPlan& plan = assessment_.slots[i];
-      wanted[std::string(key)] = std::string(workload::kChangeCausePrefix) + plan.slot->id() +
-                                 " rolled back to " + short_form(plan.rollback_to->digest());
+      workload::set_or_erase(wanted, key,
+                             concat({workload::kChangeCausePrefix, plan.slot->id(),
+                                     " rolled back to ", short_form(plan.rollback_to->digest())}));
       return;
     }
     if (assessment_.edited) {
-      if (is_our_cause(wanted)) wanted.erase(wanted.find(key));
+      if (is_our_cause(wanted)) workload::set_or_erase(wanted, key, "");
     } else if (!wanted.contains(key) && is_our_cause(old_annotations_)) {
       wanted.insert(*old_annotations_.find(key));
     }

@@ -217,7 +217,16 @@ std::optional<std::string_view> Reference::tag() const {
   return std::string_view(text_).substr(name_bytes_ + 1);
 }
 
-std::string Reference::str() const { return digest_ ? text_ + "@" + digest_->str() : text_; }
+std::string Reference::str() const {
+  std::string out;
+  append_to(out);
+  return out;
+}
+
+void Reference::append_to(std::string& out) const {
+  out += text_;
+  if (digest_) out.append("@").append(digest_->str());
+}
 
 const std::string& Reference::tagged() const {
   static const std::string kNone;

@@ -43,6 +43,7 @@ class Reference {
   std::string name() const { return text_.substr(0, name_bytes_); }
   // "docker.io/library/nginx:1.27" (with "@sha256:..." where there is a digest).
   std::string str() const;
+  void append_to(std::string& out) const;
   // The same without the digest: what a stamp is made of. Empty where there is no tag.
   const std::string& tagged() const;
   // Tag, else digest: the last path element of /v2/<repository>/manifests/<...>. Where both are

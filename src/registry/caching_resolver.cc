@@ -31,11 +31,7 @@ bool is_lasting(ErrorKind kind) {
 std::string CachingResolver::key_of(const Query& query) const {
   std::string key;
   key.reserve(kUsualKeyBytes);
-  if (query.reference.digest()) {
-    key += query.reference.str();
-  } else {
-    key += query.reference.tagged();
-  }
+  query.reference.append_to(key);
   if (options_.append_name) {
     key += "\n";
     options_.append_name(query.reference.registry(), key);
@@ -57,7 +53,7 @@ Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadlin
   bool asked = false;
   bool known_by_now = false;
   const auto look = [&] {
-    auto answer = cached(key, query, clock_.steady_now());
+    auto answer = cached(key, query);
     known_by_now = answer.has_value();
     return answer;
   };
@@ -85,7 +81,7 @@ Result<Resolution> CachingResolver::resolve(const Query& query, Deadline deadlin
 
 std::optional<Result<Resolution>> CachingResolver::known(const Query& query) {
   const SteadyTime start = clock_.steady_now();
-  auto answer = cached(key_of(query), query, start);
+  auto answer = cached(key_of(query), query);
   if (answer) observe(query, *answer ? CacheOutcome::kHit : CacheOutcome::kNegative, start);
   return answer;
 }
@@ -95,7 +91,7 @@ void CachingResolver::observe(const Query& query, CacheOutcome outcome, SteadyTi
 }
 
 std::optional<Result<Resolution>> CachingResolver::cached(const std::string& key,
-                                                          const Query& query, SteadyTime now) {
+                                                          const Query& query) {
   const std::lock_guard lock(mutex_);
   const Entry* entry = cache_.find(key);
   if (entry == nullptr) return std::nullopt;
@@ -103,7 +99,7 @@ std::optional<Result<Resolution>> CachingResolver::cached(const std::string& key
   const auto longest = entry->bad              ? options_.negative_ttl
                        : query.reference.tag() ? options_.cache_ttl
                                                : std::max(options_.cache_ttl, kImmutableTtl);
-  if (now - entry->at >= std::min(longest, query.max_age)) return std::nullopt;
+  if (clock_.steady_now() - entry->at >= std::min(longest, query.max_age)) return std::nullopt;
   if (entry->bad) return fail(*entry->bad);
   Resolution resolution = *entry->good;
   resolution.freshness = Resolution::Freshness::kCached;

@@ -70,8 +70,7 @@ class CachingResolver final : public Resolver {
     SteadyTime at;  // when it was asked for, so that an answer is never younger than it claims
   };
   std::string key_of(const Query& query) const;
-  std::optional<Result<Resolution>> cached(const std::string& key, const Query& query,
-                                           SteadyTime now);
+  std::optional<Result<Resolution>> cached(const std::string& key, const Query& query);
   void observe(const Query& query, CacheOutcome outcome, SteadyTime start);
   std::optional<Resolution> stale(const std::string& key);
   Result<Resolution> ask(const std::string& key, const Query& query, Deadline deadline,

@@ -71,6 +71,14 @@ Status OwnCredentials::configure(const ResolverOptions& options) {
   return {};
 }
 
+bool OwnCredentials::leaves_alone(const RegistryOptions& options) {
+  if (!options.send_credentials || !options.secret.empty() || !options.docker_config_file.empty()) {
+    return false;
+  }
+  const std::lock_guard lock(mutex_);
+  return file_.empty();
+}
+
 std::vector<Credential> OwnCredentials::from_file(const std::string& file,
                                                   const image::Reference& reference) {
   const auto found = files_.find(file);

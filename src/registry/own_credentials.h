@@ -57,6 +57,8 @@ class OwnCredentials final : public Resolver {
 
   // Reads the files that `options` names; where one cannot be read nothing changes.
   Status configure(const ResolverOptions& options);
+  // True where queries for a registry with these options go on as they came.
+  bool leaves_alone(const RegistryOptions& options);
 
   Result<Resolution> resolve(const Query& query, Deadline deadline, std::stop_token stop) override;
   Result<TagList> tags(const Query& query, Deadline deadline, std::stop_token stop) override;

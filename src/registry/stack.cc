@@ -1,7 +1,6 @@
 #include "registry/stack.h"
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
 #include <random>
 #include <utility>
@@ -25,16 +24,6 @@ Status check_logins(const ResolverOptions& options, const LoginSource* logins) {
   return fail(ErrorKind::kInvalid, "a registry names a login, and there is none here");
 }
 
-// No query is given other credentials, or sent elsewhere, than its reference says.
-bool asks_as_it_is(const ResolverOptions& options) {
-  return options.docker_config_file.empty() &&
-         std::ranges::all_of(options.registries, [](const RegistryOptions& registry) {
-           return registry.mirrors.empty() && registry.login == Login::kNone &&
-                  registry.secret.empty() && registry.docker_config_file.empty() &&
-                  registry.send_credentials;
-         });
-}
-
 // The parts in the order in which they lean on each other.
 class Stack final : public ReloadableResolver {
  public:
@@ -55,21 +44,15 @@ class Stack final : public ReloadableResolver {
         logins_(endpoints_, std::move(logins), own_),
         mirrors_(endpoints_, logins_, clock, metrics_, log) {}
 
-  Status configure(const ResolverOptions& options) {
-    if (auto configured = own_.configure(options); !configured) return configured;
-    as_it_is_ = asks_as_it_is(options);
-    return {};
-  }
+  Status configure(const ResolverOptions& options) { return own_.configure(options); }
 
   Status reload(const ResolverOptions& options, std::shared_ptr<LoginSource> logins) override {
     if (auto fits = check_logins(options, logins.get()); !fits) return fits;
     auto prepared = endpoints_.prepare(options);
     if (!prepared) return fail(prepared.error());
     if (auto configured = own_.configure(options); !configured) return configured;
-    as_it_is_ = false;
     logins_.replace(std::move(logins));
     endpoints_.use(std::move(*prepared));
-    as_it_is_ = asks_as_it_is(options);
     return {};
   }
 
@@ -84,7 +67,10 @@ class Stack final : public ReloadableResolver {
   }
   std::optional<Result<Resolution>> known(const Query& query) override {
     // The way to the cache is most of what an answer from it costs.
-    return as_it_is_ ? caching_.known(query) : mirrors_.known(query);
+    const auto options = endpoints_.options_of(query.reference.registry());
+    const bool as_it_is =
+        options->mirrors.empty() && options->login == Login::kNone && own_.leaves_alone(*options);
+    return as_it_is ? caching_.known(query) : mirrors_.known(query);
   }
   std::vector<QuotaLeft> quotas() override { return head_.quotas(); }
 
@@ -96,7 +82,6 @@ class Stack final : public ReloadableResolver {
   OwnCredentials own_;
   LoginCredentials logins_;
   Mirrors mirrors_;
-  std::atomic<bool> as_it_is_ = false;  // what asks_as_it_is() says of the configuration
 };
 
 }  // namespace

@@ -176,14 +176,13 @@ def beside(yardstick, servers, body_file):
                 of_server.append(run[key] / base[key])
     print(f"\n| beside the {yardstick.name} at 32, {BESIDE_ROUNDS} rounds | CPU, median (quartiles) | requests/s |")
     print("|---|---|---|")
+    medians = {}
     for name, of_server in ratios.items():
-        told = []
-        for key in ("cpu", "rps"):
-            low, middle, high = statistics.quantiles(of_server[key], n=4)
-            told.append(f"{middle:.2f} x ({low:.2f} to {high:.2f})")
+        quartiles = {key: statistics.quantiles(values, n=4) for key, values in of_server.items()}
+        told = [f"{middle:.2f} x ({low:.2f} to {high:.2f})" for low, middle, high in quartiles.values()]
         print(f"| {name} | {' | '.join(told)} |", flush=True)
-    return {name: {key: statistics.median(values) for key, values in of_server.items()}
-            for name, of_server in ratios.items()}
+        medians[name] = {key: middle for key, (_, middle, _) in quartiles.items()}
+    return medians
 
 
 def cold(tmp, registry, body_file):
@@ -344,7 +343,8 @@ def main():
             started.append(uncached)
             decoding_process, decoding = start_noop(tmp, DECODES, answer_file(tmp, warm, body_file.read_bytes()))
             started.append(decoding_process)
-            servers = [noop, decoding, Server("tidemark, warm", warm.process.popen.pid, warm.port),
+            admitting = Server("tidemark, warm", warm.process.popen.pid, warm.port)
+            servers = [noop, decoding, admitting,
                        Server("tidemark, cache off", uncached.process.popen.pid, uncached.port)]
             digester = None
             if built.returncode == 0:
@@ -356,7 +356,7 @@ def main():
             for server in servers:
                 check_allowed(server, warm.certificate, body_file.read_bytes())
             results = throughput(servers, body_file)
-            beside_noop = beside(noop, servers[1:3], body_file)
+            beside_noop = beside(noop, [decoding, admitting], body_file)
             cold_result = cold(tmp, registry, body_file)
             fault_results = faults(tmp, digester)
             speeds = parse_speed()
